@@ -1,0 +1,60 @@
+/**
+ * What happened, as data: everything that an operator or an audit trail may want to know. Each event
+ * carries its tenant, its provider and its time (epoch milliseconds).
+ */
+import type { UnavailableReason } from "./JwksError.ts"
+import type { DropReason } from "./jwk/Jwks.ts"
+import type { KeyChanges } from "./Resolved.ts"
+
+/** Whose event it is, and when it happened (epoch milliseconds). */
+export interface JwksEventContext {
+  readonly tenant: string
+  readonly provider: string
+  readonly time: number
+}
+
+/** What happened. */
+export type JwksEventBody =
+  /** A provider was registered, or registered again. */
+  | { readonly _tag: "ProviderRegistered"; readonly url: string; readonly replaced: boolean }
+  | { readonly _tag: "ProviderUnregistered" }
+  /** A flight brought a set, or the provider confirmed the one that is held (304). */
+  | {
+      readonly _tag: "RefreshSucceeded"
+      readonly notModified: boolean
+      readonly keys: number
+      readonly durationMillis: number
+      readonly expiresAt: number
+    }
+  /** A flight failed; `count` flights in a row by now. The held set, if any, is untouched. */
+  | {
+      readonly _tag: "RefreshFailed"
+      readonly reason: UnavailableReason
+      readonly count: number
+      readonly durationMillis: number
+      readonly nextAttemptAt: number
+    }
+  /** The first success after `failures` failed flights. */
+  | { readonly _tag: "RefreshRecovered"; readonly failures: number }
+  /** The set changed; `kids` gives the kid of each thumbprint that has one. */
+  | (KeyChanges & { readonly _tag: "KeysChanged"; readonly kids: Readonly<Record<string, string>> })
+  /** A key of the document is newly unusable. */
+  | { readonly _tag: "KeyDropped"; readonly kid?: string; readonly reason: DropReason }
+  /** From now on answers come from a set that is past its lifetime, until `until` at the latest. */
+  | { readonly _tag: "StaleServing"; readonly until: number }
+  /** Stale serving ended, by a good refresh or by the end of the window. */
+  | { readonly _tag: "StaleEnded"; readonly recovered: boolean }
+  /** Somebody asked for a kid that the set lacks; reported once per look-up upstream, or per refusal period. */
+  | {
+      readonly _tag: "UnknownKid"
+      readonly kid?: string
+      readonly confirmed: boolean
+      readonly retryAfterMillis?: number
+    }
+  /** A stored snapshot was not used. */
+  | { readonly _tag: "SnapshotIgnored"; readonly rule: string }
+  /** A snapshot could not be read or written. */
+  | { readonly _tag: "SnapshotFailed"; readonly rule: string }
+
+/** One event. */
+export type JwksEvent = JwksEventBody & JwksEventContext

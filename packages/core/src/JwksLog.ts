@@ -1,0 +1,59 @@
+/**
+ * Which events are worth a log line, and how it reads. Logs tell changes, never single calls.
+ */
+import * as DateTime from "effect/DateTime"
+import { describeReason, quote } from "./JwksError.ts"
+import type { JwksEvent } from "./JwksEvent.ts"
+
+/** A log line; tenant and provider are annotations. */
+export interface LogLine {
+  readonly level: "Debug" | "Info" | "Warn" | "Error"
+  readonly message: string
+}
+
+/** The line for an event, if it has one. */
+export const logLine = (event: JwksEvent): LogLine | undefined => {
+  switch (event._tag) {
+    case "RefreshFailed":
+      return {
+        // The first failure is the change; while it lasts, the backing off is detail.
+        level: event.count === 1 ? "Warn" : "Debug",
+        message: `JWKS refresh failed (${event.count} in a row): ${describeReason(event.reason)}; next attempt at ${iso(event.nextAttemptAt)}`,
+      }
+    case "RefreshRecovered":
+      return { level: "Info", message: `JWKS refresh recovered after ${event.failures} failed` }
+    case "KeysChanged":
+      return {
+        level: "Info",
+        message: `JWKS changed: ${event.added.length} added, ${event.removed.length} removed, ${event.changed.length} changed under their kid`,
+      }
+    case "KeyDropped":
+      return {
+        level: "Warn",
+        message: `JWK ${event.kid === undefined ? "without kid" : quote(event.kid)} can not be used: ${event.reason}`,
+      }
+    case "StaleServing":
+      return { level: "Warn", message: `serving keys past their lifetime, until ${iso(event.until)} at the latest` }
+    case "StaleEnded":
+      return event.recovered
+        ? { level: "Info", message: "serving fresh keys again" }
+        : { level: "Error", message: "the stale window has ended: no keys can be served" }
+    case "SnapshotIgnored":
+      return { level: "Warn", message: `a stored snapshot was ignored: ${event.rule}` }
+    case "SnapshotFailed":
+      return { level: "Warn", message: `the snapshot store failed: ${event.rule}` }
+    case "ProviderRegistered":
+      return {
+        level: "Debug",
+        message: `provider ${event.replaced ? "registered again" : "registered"} at ${event.url}`,
+      }
+    case "ProviderUnregistered":
+      return { level: "Debug", message: "provider unregistered" }
+    case "RefreshSucceeded":
+    case "UnknownKid":
+      return undefined
+  }
+}
+
+const iso = (millis: number): string =>
+  Number.isFinite(millis) ? DateTime.formatIso(DateTime.makeUnsafe(millis)) : "never"
