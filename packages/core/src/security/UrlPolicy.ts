@@ -1,0 +1,99 @@
+/**
+ * Where a fetch may go: scheme, length, userinfo, allowed domains and addresses, for the first URL and
+ * again for every hop of a redirect. Pure; what a name resolves to is the transport's to check.
+ */
+import * as Result from "effect/Result"
+import * as Url from "effect/http/Url"
+import { AddressRefused, displayUrl, RedirectRefused, UrlRefused } from "../JwksError.ts"
+import { addressRule } from "./AddressPolicy.ts"
+
+/** The rules that one provider's URLs must pass; the registry's and the registration's rules are combined by the caller. */
+export interface UrlPolicy {
+  /** `false` only where the registry and the registration both allow http. */
+  readonly requireHttps: boolean
+  /** The host must equal or be under a domain of every list; an empty list adds nothing. */
+  readonly allowedDomainLists: ReadonlyArray<ReadonlyArray<string>>
+  /** Hosts to which the address rules do not apply; `true` for all. */
+  readonly allowPrivateAddresses: boolean | ReadonlyArray<string>
+}
+
+const maxUrlLength = 2_048
+
+/** What a URL parser would take for the end of the host, and the wildcards that some expect to work. */
+const notInDomain = /[/\\?#@*:\s]/
+
+/**
+ * A domain as it is compared: lower-case, IDN in A-label form, without a trailing dot. `undefined` for
+ * text that is more or less than a host: a port, a path, a wildcard, a leading dot.
+ */
+export const canonicalDomain = (domain: string): string | undefined => {
+  const text = withoutDot(domain)
+  if (text.startsWith(".") || (notInDomain.test(text) && !/^\[[0-9a-f:.]+\]$/i.test(text))) return undefined
+  const parsed = Url.fromString(`https://${text}/`)
+  return Result.isSuccess(parsed) ? parsed.success.hostname : undefined
+}
+
+const withoutDot = (host: string): string => host.replace(/\.$/, "")
+
+/** Equal, or under the domain by whole labels: `notexample.com` is not under `example.com`. */
+const isWithin = (host: string, domain: string): boolean => {
+  const canonical = canonicalDomain(domain)
+  return canonical !== undefined && (host === canonical || host.endsWith(`.${canonical}`))
+}
+
+/** A URL as refusals show it: the scheme alone where the rest is no origin and path, or far too long. */
+const shown = (url: URL): string => {
+  if (url.protocol !== "https:" && url.protocol !== "http:") return url.protocol
+  return url.href.length > maxUrlLength ? `${url.protocol}//${url.host.slice(0, 255)}/…` : displayUrl(url)
+}
+
+/** Why a request to `url` may not be sent; `undefined` when it may. */
+export const checkUrl = (
+  url: URL,
+  policy: UrlPolicy,
+): typeof UrlRefused.Type | typeof AddressRefused.Type | undefined => {
+  const refuse = (rule: string) => UrlRefused.make({ url: shown(url), rule })
+  if (url.protocol !== "https:" && url.protocol !== "http:") return refuse("only https and http are spoken")
+  if (url.protocol === "http:" && policy.requireHttps) return refuse("https is required")
+  if (url.href.length > maxUrlLength) return refuse(`a URL has at most ${maxUrlLength} characters`)
+  // RFC 9110 section 4.2.4: userinfo hides the host from readers, and would end up in logs.
+  if (url.username !== "" || url.password !== "") return refuse("a URL with userinfo is not fetched")
+  const host = withoutDot(url.hostname)
+  const allowed = policy.allowedDomainLists.every(
+    (domains) => domains.length === 0 || domains.some((domain) => isWithin(host, domain)),
+  )
+  if (!allowed) return refuse("the host is in no allowed domain")
+  const rule = addressRule(url.hostname, policy.allowPrivateAddresses)
+  return rule === undefined ? undefined : AddressRefused.make({ host: url.hostname, rule })
+}
+
+/** Control characters and white space: no URI holds them (RFC 3986 section 2), and parsers drop some silently. */
+// oxlint-disable-next-line no-control-regex
+const notInUri = /[\u0000-\u0020\u007f-\u009f\s]/
+
+/**
+ * The URL that a `Location` header of `from` leads to, or why it is not followed.
+ *
+ * **Details**
+ *
+ * A relative reference is resolved against `from` (RFC 9110 section 10.2.2); a fragment is dropped,
+ * since it is never sent.
+ */
+export const checkRedirect = (
+  from: URL,
+  location: string,
+  policy: UrlPolicy,
+): Result.Result<URL, typeof RedirectRefused.Type | typeof UrlRefused.Type | typeof AddressRefused.Type> => {
+  const refuse = (rule: string) => Result.fail(RedirectRefused.make({ url: displayUrl(from), rule }))
+  if (location === "") return refuse("its Location is empty")
+  if (location.length > maxUrlLength) return refuse(`its Location has more than ${maxUrlLength} characters`)
+  if (notInUri.test(location)) return refuse("its Location holds white space or control characters")
+  const parsed = Url.fromString(location, from)
+  if (Result.isFailure(parsed)) return refuse("its Location is no URL")
+  const next = parsed.success
+  next.hash = ""
+  if (from.protocol === "https:" && next.protocol === "http:") return refuse("it leads from https to http")
+  if (next.username !== "" || next.password !== "") return refuse("its Location holds userinfo")
+  const refused = checkUrl(next, policy)
+  return refused === undefined ? Result.succeed(next) : Result.fail(refused)
+}
