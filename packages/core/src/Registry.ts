@@ -1,0 +1,355 @@
+/**
+ * The registry behind the service: which providers there are, the hit path across them, and the house
+ * around each provider's cache (permits, timers, metrics, logs, events).
+ */
+import * as Clock from "effect/Clock"
+import type * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as FiberSet from "effect/FiberSet"
+import type * as HttpClient from "effect/http/HttpClient"
+import * as PubSub from "effect/PubSub"
+import * as Result from "effect/Result"
+import type * as Scope from "effect/Scope"
+import * as Stream from "effect/Stream"
+import { FetchPermits } from "./cache/FetchPermits.ts"
+import { adopt } from "./cache/Handover.ts"
+import type { Answer } from "./cache/HitSlot.ts"
+import { type CacheEnvironment, ProviderCache } from "./cache/ProviderCache.ts"
+import { RefreshScheduler } from "./cache/RefreshScheduler.ts"
+import type { Superseded } from "./cache/Resolving.ts"
+import type { Instant } from "./Instant.ts"
+import {
+  describeReason,
+  displayUrl,
+  InvalidRegistration,
+  KeyAmbiguous,
+  NotRegistered,
+  type ResolveError,
+} from "./JwksError.ts"
+import type { JwksEvent, JwksEventBody } from "./JwksEvent.ts"
+import { logLine } from "./JwksLog.ts"
+import type { JwksRegistryService } from "./JwksRegistryService.ts"
+import type { JwksMetrics, ProviderMetrics } from "./metrics/JwksMetrics.ts"
+import { noneHasIt } from "./NoneHasIt.ts"
+import { persistAll, restore } from "./persistence/SnapshotStore.ts"
+import type { JwksRegistryOptions } from "./Provider.ts"
+import { type ResolvedOptions, resolveOptions, resolveRegistration, urlPolicyOf } from "./registration/Registration.ts"
+import type { ResolvedKey, ResolveKeyOptions, WarmUpResult } from "./Resolved.ts"
+
+/** One provider's place in the registry, over all its generations. */
+class Entry {
+  cache: ProviderCache
+  metrics: ProviderMetrics | undefined
+
+  constructor(cache: ProviderCache) {
+    this.cache = cache
+  }
+}
+
+/** A tenant's providers in order of registration. */
+interface Tenant {
+  readonly entries: Map<string, Entry>
+  /** The only entry, where there is just one: spares the hit path a look-up. */
+  sole: Entry | undefined
+}
+
+/** Makes a registry that lives as long as the scope, with the providers of its options registered. */
+export const makeRegistry = Effect.fnUntraced(function* (
+  given: JwksRegistryOptions,
+  client: HttpClient.HttpClient,
+  metrics: JwksMetrics["Service"],
+): Effect.fn.Return<JwksRegistryService, InvalidRegistration, Scope.Scope> {
+  const options = yield* Effect.fromResult(resolveOptions(given))
+  const events = yield* PubSub.sliding<JwksEvent>(options.eventBuffer)
+  const context = yield* Effect.context<never>()
+  const fork = yield* FiberSet.makeRuntime<never, void, never>()
+  const scheduler = new RefreshScheduler()
+  const environment: CacheEnvironment = {
+    client,
+    clock: yield* Clock.Clock,
+    scheduler,
+    permits: new FetchPermits(options.maxConcurrentFetches),
+    context,
+    fork,
+    idleAfter: options.idleAfter,
+  }
+  const registry = new Registry(options, environment, metrics, events, context)
+  // Added last, so it runs first: waiters are told before their flights are interrupted.
+  yield* Effect.addFinalizer(() =>
+    Effect.andThen(
+      Effect.sync(() => registry.close()),
+      PubSub.shutdown(events),
+    ),
+  )
+  fork(scheduler.run)
+
+  const refused = options.providers.flatMap((registration, index) => {
+    const registered = registry.register(registration)
+    return Result.isSuccess(registered)
+      ? []
+      : registered.failure.issues.map(({ field, rule }) => ({ field: `providers[${index}].${field}`, rule }))
+  })
+  if (refused.length > 0) return yield* new InvalidRegistration({ issues: refused })
+  return registry.service
+})
+
+class Registry {
+  readonly #options: ResolvedOptions
+  readonly #environment: CacheEnvironment
+  readonly #metrics: JwksMetrics["Service"]
+  readonly #events: PubSub.PubSub<JwksEvent>
+  readonly #context: Context.Context<never>
+  readonly #clock: Clock.Clock
+  readonly #tenants = new Map<string, Tenant>()
+  #isClosed = false
+
+  constructor(
+    options: ResolvedOptions,
+    environment: CacheEnvironment,
+    metrics: JwksMetrics["Service"],
+    events: PubSub.PubSub<JwksEvent>,
+    context: Context.Context<never>,
+  ) {
+    this.#options = options
+    this.#environment = environment
+    this.#metrics = metrics
+    this.#events = events
+    this.#context = context
+    this.#clock = environment.clock
+  }
+
+  get service(): JwksRegistryService {
+    return {
+      register: (registration) => Effect.suspend(() => Effect.fromResult(this.register(registration))),
+      unregister: (tenant, provider) => Effect.sync(() => this.#unregister(tenant, provider)),
+      unregisterTenant: (tenant) =>
+        Effect.sync(() => {
+          const providers = Array.from(this.#tenants.get(tenant)?.entries.keys() ?? [])
+          for (const provider of providers) this.#unregister(tenant, provider)
+          return providers.length
+        }),
+      resolveKey: (tenant, kid, options) =>
+        Effect.suspend(() => this.#hit(tenant, kid, options) ?? this.#resolveKey(tenant, kid, options)),
+      resolve: (tenant, provider) => this.#ask(tenant, provider, (cache, again) => cache.resolving.resolve(again)),
+      refresh: (tenant, provider) => this.#ask(tenant, provider, (cache) => cache.resolving.refresh),
+      warmUp: ({ timeout }) =>
+        Effect.suspend(() =>
+          Effect.forEach(
+            this.#entries().map(({ cache }) => cache.provider),
+            ({ provider, tenant }) =>
+              this.#ask(tenant, provider, (cache) => cache.resolving.warmUp).pipe(
+                Effect.match({
+                  onSuccess: (reason) => ({
+                    outcome: reason === undefined ? ("usable" as const) : ("failed" as const),
+                    ...(reason === undefined ? {} : { reason: describeReason(reason) }),
+                  }),
+                  onFailure: (error) => ({ outcome: "failed" as const, reason: error.message }),
+                }),
+                Effect.timeoutOrElse({
+                  duration: timeout,
+                  orElse: () => Effect.succeed({ outcome: "timedOut" as const }),
+                }),
+                Effect.map((result): WarmUpResult => ({ tenant, provider, ...result })),
+              ),
+            { concurrency: "unbounded" },
+          ),
+        ),
+      providerStatus: (tenant, provider) =>
+        Effect.suspend(() => {
+          const entry = this.#tenants.get(tenant)?.entries.get(provider)
+          return entry === undefined
+            ? Effect.fail(new NotRegistered({ tenant, provider }))
+            : Effect.succeed(entry.cache.status())
+        }),
+      allStatuses: Effect.sync(() => this.#entries().map(({ cache }) => cache.status())),
+      events: Stream.fromPubSub(this.#events),
+      persistAll,
+      restoreFromPersistence: restore,
+    }
+  }
+
+  // ---------------------------------------------------------------------------
+  // Registration
+  // ---------------------------------------------------------------------------
+
+  /** One synchronous step; starts at most a background flight. */
+  register(registration: unknown): Result.Result<void, InvalidRegistration> {
+    if (this.#isClosed) {
+      return Result.fail(
+        new InvalidRegistration({ issues: [{ field: "registry", rule: "is closed: register with a new one" }] }),
+      )
+    }
+    const resolved = resolveRegistration(registration, this.#options, (tenant) =>
+      Array.from(this.#tenants.get(tenant)?.entries.values() ?? [], ({ cache }) => cache.provider),
+    )
+    if (Result.isFailure(resolved)) return Result.fail(resolved.failure)
+    const provider = resolved.success
+    const tenant = this.#tenants.get(provider.tenant) ?? { entries: new Map<string, Entry>(), sole: undefined }
+    this.#tenants.set(provider.tenant, tenant)
+
+    const before = tenant.entries.get(provider.provider)
+    const handover = before && adopt(before.cache.supersede(), before.cache.provider, provider)
+    const cache = new ProviderCache(
+      this.#environment,
+      provider,
+      urlPolicyOf(provider, this.#options),
+      (event, at) => this.#observe(entry, event, at),
+      handover,
+    )
+    const entry = before ?? new Entry(cache)
+    entry.cache = cache
+    entry.metrics ??= this.#metrics.open(
+      this.#options.metricLabels === "none" ? {} : { tenant: provider.tenant, provider: provider.provider },
+      () => entry.cache.reading(),
+    )
+    tenant.entries.set(provider.provider, entry)
+    tenant.sole = tenant.entries.size === 1 ? entry : undefined
+    cache.observe({ _tag: "ProviderRegistered", url: displayUrl(provider.jwksUrl), replaced: before !== undefined })
+    cache.start()
+    return Result.succeed(undefined)
+  }
+
+  #unregister(tenant: string, provider: string): boolean {
+    const found = this.#tenants.get(tenant)
+    const entry = found?.entries.get(provider)
+    if (found === undefined || entry === undefined) return false
+    found.entries.delete(provider)
+    const [left] = found.entries.values()
+    found.sole = found.entries.size === 1 ? left : undefined
+    if (left === undefined) this.#tenants.delete(tenant)
+    entry.cache.supersede()
+    entry.cache.observe({ _tag: "ProviderUnregistered" })
+    entry.metrics?.close()
+    return true
+  }
+
+  /** Ends every flight with a typed error for its waiters. */
+  close(): void {
+    this.#isClosed = true
+    for (const { cache, metrics } of this.#entries()) {
+      cache.close()
+      metrics?.close()
+    }
+  }
+
+  #entries(): ReadonlyArray<Entry> {
+    return Array.from(this.#tenants.values()).flatMap(({ entries }) => Array.from(entries.values()))
+  }
+
+  /** What happened goes to the metrics, the log and the stream; the first two never drop. */
+  #observe(entry: Entry, body: JwksEventBody, at: Instant): void {
+    const { provider, tenant } = entry.cache.provider
+    const event: JwksEvent = { ...body, tenant, provider, time: at.wall }
+    if (event._tag === "RefreshSucceeded" || event._tag === "RefreshFailed") {
+      entry.metrics?.flightEnded(event.durationMillis / 1_000)
+      if (event._tag === "RefreshFailed") entry.metrics?.failedFor(event.reason._tag)
+    }
+    const line = logLine(event)
+    if (line !== undefined) {
+      Effect.runForkWith(this.#context)(
+        Effect.logWithLevel(line.level)(line.message).pipe(Effect.annotateLogs({ tenant, provider })),
+      )
+    }
+    Effect.runSyncWith(this.#context)(PubSub.publish(this.#events, event))
+  }
+
+  // ---------------------------------------------------------------------------
+  // Resolving
+  // ---------------------------------------------------------------------------
+
+  /** Rules 1 and 3: the prebuilt answer, counted; `undefined` where a cache has to decide. */
+  #hit(tenant: string, kid: string | undefined, options: ResolveKeyOptions | undefined): Answer["exit"] | undefined {
+    const found = this.#tenants.get(tenant)
+    if (found === undefined) return undefined
+    const entry = options?.provider === undefined ? found.sole : found.entries.get(options.provider)
+    if (entry === undefined) return undefined
+    const { slot } = entry.cache
+    const now = this.#clock.currentTimeMillisUnsafe()
+    const answer = slot.look(now, kid, options?.alg)
+    if (answer === undefined) return undefined
+    if (
+      options !== undefined &&
+      (options.notThumbprint !== undefined || (answer.stale && options.allowStale === false))
+    ) {
+      return undefined
+    }
+    slot.count(now, answer.stale)
+    return answer.exit
+  }
+
+  #resolveKey(
+    tenant: string,
+    kid: string | undefined,
+    options: ResolveKeyOptions | undefined,
+  ): Effect.Effect<ResolvedKey, ResolveError> {
+    const found = this.#tenants.get(tenant)
+    if (found === undefined) return Effect.fail(new NotRegistered({ tenant }))
+    const provider = options?.provider ?? found.sole?.cache.provider.provider
+    if (provider !== undefined) {
+      return this.#ask(tenant, provider, (cache, again) => cache.resolving.resolveKey(kid, options, again))
+    }
+    return this.#resolveAmong(tenant, Array.from(found.entries.values()), kid, options)
+  }
+
+  /** Rule 12: a tenant with several providers. */
+  #resolveAmong(
+    tenant: string,
+    entries: ReadonlyArray<Entry>,
+    kid: string | undefined,
+    options: ResolveKeyOptions | undefined,
+  ): Effect.Effect<ResolvedKey, ResolveError> {
+    const known = entries.flatMap(({ cache }) => {
+      const peeked = cache.resolving.peek(kid, options)
+      return peeked === undefined ? [] : [{ cache, peeked }]
+    })
+    const ambiguous = known.find(({ peeked }) => Result.isFailure(peeked))
+    const answers = known.flatMap(({ cache, peeked }) =>
+      Result.isSuccess(peeked) ? [{ cache, answer: peeked.success }] : [],
+    )
+    const thumbprints = Array.from(new Set(answers.map(({ answer }) => answer.key.thumbprint)))
+    const [first] = answers
+    if (ambiguous !== undefined || thumbprints.length > 1) {
+      const own =
+        ambiguous !== undefined && Result.isFailure(ambiguous.peeked) ? ambiguous.peeked.failure.thumbprints : []
+      return Effect.fail(
+        new KeyAmbiguous({
+          tenant,
+          ...(kid === undefined ? {} : { kid }),
+          thumbprints: Array.from(new Set([...thumbprints, ...own])),
+        }),
+      )
+    }
+    if (first !== undefined) {
+      first.cache.slot.count(this.#clock.currentTimeMillisUnsafe(), first.answer.stale)
+      return first.answer.exit
+    }
+    // The first key ends it; only when every provider has refused is there an error to tell.
+    return Effect.forEach(
+      entries,
+      ({ cache: { provider } }) =>
+        Effect.flip(
+          this.#ask(tenant, provider.provider, (cache, again) => cache.resolving.resolveKey(kid, options, again)),
+        ),
+      { concurrency: "unbounded" },
+    ).pipe(
+      Effect.flip,
+      Effect.mapError((errors) => noneHasIt(tenant, kid, errors)),
+    )
+  }
+
+  /** Asks the present generation of a provider; one that is superseded meanwhile sends the question to the next. */
+  #ask<A, E extends ResolveError>(
+    tenant: string,
+    provider: string,
+    question: (cache: ProviderCache, again: boolean) => Effect.Effect<A, E | Superseded>,
+    again = false,
+  ): Effect.Effect<A, E | NotRegistered> {
+    return Effect.suspend(() => {
+      const entry = this.#tenants.get(tenant)?.entries.get(provider)
+      if (entry === undefined) return Effect.fail(new NotRegistered({ tenant, provider }))
+      return Effect.catch(question(entry.cache, again), (error): Effect.Effect<A, E | NotRegistered> =>
+        error._tag === "Superseded" ? this.#ask(tenant, provider, question, true) : Effect.fail(error),
+      )
+    })
+  }
+}

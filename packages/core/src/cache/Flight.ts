@@ -1,0 +1,85 @@
+/**
+ * One flight, from the moment it enters the state to the moment its waiters are answered.
+ */
+import * as Deferred from "effect/Deferred"
+import * as Effect from "effect/Effect"
+import type { Instant } from "../Instant.ts"
+import type { UnavailableReason } from "../JwksError.ts"
+import type { KeyChanges } from "../Resolved.ts"
+import type { HeldSet } from "./CacheState.ts"
+import type { PermitRequest } from "./FetchPermits.ts"
+
+/** How a flight ended, for those who waited. */
+export type FlightEnd =
+  | {
+      readonly _tag: "Refreshed"
+      readonly held: HeldSet
+      /** Absent after a 304. */
+      readonly changes: KeyChanges | undefined
+      /** When the request was sent whose response this is, in the cache's own order of events. */
+      readonly sentAt: number
+    }
+  | { readonly _tag: "Failed"; readonly reason: UnavailableReason; readonly retryAt: Instant }
+  /** The provider was registered anew, unregistered, or the layer was closed. */
+  | { readonly _tag: "Superseded" }
+
+/** What a flight is for. */
+export interface FlightKind {
+  /** Caches on the way must revalidate too. */
+  readonly noCache: boolean
+  /** No retry. */
+  readonly oneAttempt: boolean
+  /** Somebody waits. */
+  readonly isWaitedFor: boolean
+}
+
+/** Started by the timer. */
+export const background: FlightKind = { noCache: false, oneAttempt: false, isWaitedFor: false }
+/** Started by a resolve that has no usable set. */
+export const awaited: FlightKind = { noCache: false, oneAttempt: false, isWaitedFor: true }
+/** Started by an unknown kid. */
+export const forced: FlightKind = { noCache: true, oneAttempt: true, isWaitedFor: true }
+/** Started by `refresh`. */
+export const demanded: FlightKind = { noCache: true, oneAttempt: false, isWaitedFor: true }
+
+export class Flight {
+  readonly done = Deferred.makeUnsafe<FlightEnd>()
+  /** Completed as soon as stale answers may be given, and at the end. */
+  readonly releasedOrDone = Deferred.makeUnsafe<void>()
+  readonly startedAt: Instant
+  readonly oneAttempt: boolean
+  noCache: boolean
+  isWaitedFor: boolean
+  /** An attempt failed, or the flight is a second old: stale answers may be given. */
+  released = false
+  /** When the latest attempt was sent, in the cache's own order of events; 0 before the first. */
+  sentAt = 0
+  /** The latest request for a permit. */
+  permit: PermitRequest | undefined
+  /** Ends the fiber that flies it. */
+  interrupt: () => void = () => {}
+
+  constructor(startedAt: Instant, kind: FlightKind) {
+    this.startedAt = startedAt
+    this.noCache = kind.noCache
+    this.oneAttempt = kind.oneAttempt
+    this.isWaitedFor = kind.isWaitedFor
+  }
+
+  get isDone(): boolean {
+    return Deferred.isDoneUnsafe(this.done)
+  }
+
+  /** Lets stale answers be given. */
+  release(): void {
+    this.released = true
+    Deferred.doneUnsafe(this.releasedOrDone, Effect.void)
+  }
+
+  /** Answers everybody who waits; only the first end counts. */
+  end(end: FlightEnd): void {
+    if (this.isDone) return
+    Deferred.doneUnsafe(this.done, Effect.succeed(end))
+    Deferred.doneUnsafe(this.releasedOrDone, Effect.void)
+  }
+}

@@ -1,0 +1,73 @@
+/**
+ * What a new registration of a provider takes over from the one before it. The set stays only if URL,
+ * issuer and every transport setting are unchanged; the key policy and the clamps run over it again, and
+ * its times only get shorter. Pure.
+ */
+import { evaluate } from "../http/Freshness.ts"
+import { earlier, plus } from "../Instant.ts"
+import { judge } from "../jwk/KeyPolicy.ts"
+import type { Provider, ResolvedSettings } from "../Provider.ts"
+import { transportIdentity } from "../registration/Registration.ts"
+import type { Failure, HeldSet } from "./CacheState.ts"
+import type { ResolvingCounts } from "./Resolving.ts"
+import { type KidBudget, rescale } from "./UnknownKids.ts"
+
+/** Numbers that outlive a new registration of the same provider. */
+export interface Counts extends ResolvingCounts {
+  refreshes: number
+  notModified: number
+  readonly refreshErrors: Map<string, number>
+}
+
+/** What one generation leaves to the next. */
+export interface Handover {
+  readonly held: HeldSet | undefined
+  readonly failure: Failure | undefined
+  readonly budget: KidBudget
+  readonly lastAttemptTimedOut: boolean
+  readonly counts: Counts
+  readonly hits: number
+  readonly staleHits: number
+}
+
+/** What `next` may take over of what `before` leaves. */
+export const adopt = (left: Handover, before: Provider, next: Provider): Handover => {
+  const isSameSource = transportIdentity(before) === transportIdentity(next)
+  const held = isSameSource && left.held !== undefined ? adoptSet(left.held, next.settings) : undefined
+  return {
+    ...left,
+    held,
+    failure: keepsFailure(left, isSameSource, held) ? left.failure : undefined,
+    budget: rescale(left.budget, before.settings.kidRefresh, next.settings.kidRefresh),
+    lastAttemptTimedOut: isSameSource && left.lastAttemptTimedOut,
+  }
+}
+
+/** A failure lasts with its set; alone only as far as the provider itself asked for a pause. */
+const keepsFailure = ({ failure }: Handover, isSameSource: boolean, held: HeldSet | undefined): boolean =>
+  isSameSource && (held !== undefined || failure?.retryAfterUntil !== undefined)
+
+const adoptSet = (held: HeldSet, settings: ResolvedSettings): HeldSet | undefined => {
+  if (held.jwks.source.length > settings.maxKeys) return undefined
+  const jwks = judge(held.jwks.source, settings)
+  const verdict = evaluate(held.headers, held.receivedAt.wall, settings)
+  if (jwks.keys.length === 0 || !verdict.keep) return undefined
+  const expiresAt = earlier(held.expiresAt, plus(held.receivedAt, verdict.lifetimeMillis))
+  const lead = Math.min(settings.refreshEarly, verdict.lifetimeMillis / 5)
+  return {
+    ...held,
+    jwks,
+    expiresAt,
+    staleUntil: earlier(held.staleUntil, plus(expiresAt, verdict.staleMillis)),
+    refreshAt:
+      held.refreshAt === undefined || verdict.lifetimeMillis < settings.minTtl
+        ? undefined
+        : earlier(held.refreshAt, plus(expiresAt, -lead)),
+    removed: held.removed
+      .filter(({ key }) => settings.removedKeyGrace > 0 && judge([key.jwk], settings).keys.length === 1)
+      .map((removed) => ({
+        ...removed,
+        until: earlier(removed.until, plus(held.receivedAt, settings.removedKeyGrace)),
+      })),
+  }
+}

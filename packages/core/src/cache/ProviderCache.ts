@@ -1,0 +1,584 @@
+/**
+ * One provider: its state, its single flight and its timer. The only place that commits a state; after
+ * a commit it tells what happened through one synchronous `observe`, and touches no metric and no log.
+ *
+ * **Details**
+ *
+ * Every step that reads and changes the state is synchronous, so steps cannot interleave: a caller
+ * either finds a flight or starts one. A flight runs in a fiber of the layer; whatever becomes of that
+ * fiber, its observer ends the flight, so that no waiter outlives it.
+ */
+import type * as Clock from "effect/Clock"
+import type * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import type * as Fiber from "effect/Fiber"
+import type * as HttpClient from "effect/http/HttpClient"
+import * as SynchronizedRef from "effect/SynchronizedRef"
+import type { FreshnessVerdict } from "../http/Freshness.ts"
+import type { FetchFailure } from "../http/RetryPolicy.ts"
+import * as Instant from "../Instant.ts"
+import { displayUrl, JwksUnavailable, type UnavailableReason } from "../JwksError.ts"
+import type { JwksEventBody } from "../JwksEvent.ts"
+import type { ParsedJwks } from "../jwk/Jwks.ts"
+import { diff } from "../jwk/KeyPolicy.ts"
+import type { ProviderReading } from "../metrics/JwksMetrics.ts"
+import type { Provider } from "../Provider.ts"
+import type { ProviderStatus } from "../ProviderStatus.ts"
+import type { Freshness } from "../Resolved.ts"
+import type { UrlPolicy } from "../security/UrlPolicy.ts"
+import * as CacheState from "./CacheState.ts"
+import type { FetchPermits, PermitRequest } from "./FetchPermits.ts"
+import { background, Flight, type FlightKind } from "./Flight.ts"
+import type { Counts, Handover } from "./Handover.ts"
+import { type Answers, buildAnswers, HitSlot } from "./HitSlot.ts"
+import { backoff, type BackoffInput, earlyRefresh, type Stepper, stepper } from "./RefreshDelay.ts"
+import { type RefreshScheduler, ScheduledItem } from "./RefreshScheduler.ts"
+import { removedKeys } from "./RemovedKeys.ts"
+import { Resolving, type ResolvingPort, type Servable, type Superseded } from "./Resolving.ts"
+import { type Revalidated, revalidate } from "./Revalidation.ts"
+
+/** What the providers of one registry share. */
+export interface CacheEnvironment {
+  readonly client: HttpClient.HttpClient
+  readonly clock: Clock.Clock
+  readonly scheduler: RefreshScheduler
+  readonly permits: FetchPermits
+  /** The layer's services; delays are drawn with them. */
+  readonly context: Context.Context<never>
+  /** Runs a flight in the layer's scope. */
+  readonly fork: (flight: Effect.Effect<void>) => Fiber.Fiber<void>
+  /** Providers that no resolve has used for so many milliseconds are left to expire. */
+  readonly idleAfter: number
+}
+
+type Parts = { readonly [K in "updated" | "confirmed"]: Extract<Revalidated, { _tag: Capitalize<K> }> }
+
+/** How long the timer waits before it tries again to get a permit. */
+const permitPauseMillis = 1_000
+
+export class ProviderCache {
+  readonly provider: Provider
+  readonly slot = new HitSlot()
+  readonly resolving: Resolving
+  readonly #environment: CacheEnvironment
+  readonly #policy: UrlPolicy
+  readonly #observe: (event: JwksEventBody, at: Instant.Instant) => void
+  readonly #state: SynchronizedRef.SynchronizedRef<CacheState.CacheState<Flight>>
+  readonly #counts: Counts
+  readonly #timer = new ScheduledItem(() => this.#onTimer())
+  readonly #earlyRefresh: Stepper<number>
+  /** Delays of the present row of failures. */
+  #backoff: Stepper<BackoffInput> | undefined
+  /** The order of questions and sent requests. */
+  #sequence = 0
+  /** Prebuilt answers of the held set. */
+  #answers: { readonly of: CacheState.HeldSet; fresh?: Answers; stale?: Answers } | undefined
+  /** What the slot shows. */
+  #shown: CacheState.Usability = "Unusable"
+  #lastAttemptTimedOut: boolean
+  #end: "superseded" | "closed" | undefined
+
+  constructor(
+    environment: CacheEnvironment,
+    provider: Provider,
+    policy: UrlPolicy,
+    observe: (event: JwksEventBody, at: Instant.Instant) => void,
+    before: Handover | undefined,
+  ) {
+    this.provider = provider
+    this.#environment = environment
+    this.#policy = policy
+    this.#observe = observe
+    this.#earlyRefresh = this.#runSync(stepper(earlyRefresh(provider.settings)))
+    this.#counts = before?.counts ?? {
+      misses: 0,
+      staleMisses: 0,
+      unknownKids: 0,
+      refreshes: 0,
+      notModified: 0,
+      refreshErrors: new Map(),
+    }
+    this.#lastAttemptTimedOut = before?.lastAttemptTimedOut ?? false
+    this.#state = SynchronizedRef.makeUnsafe<CacheState.CacheState<Flight>>(
+      CacheState.initial(before?.held, before?.failure),
+    )
+    this.slot.hits = before?.hits ?? 0
+    this.slot.staleHits = before?.staleHits ?? 0
+    const now = this.#now()
+    this.slot.usedAt = now.wall
+    this.resolving = new Resolving(this.#port(), this.#counts, before?.budget)
+    this.#show(now)
+  }
+
+  /** Tells an event of this provider. */
+  observe(event: JwksEventBody): void {
+    this.#observe(event, this.#now())
+  }
+
+  /** Starts the first flight where nothing is held and nothing forbids it. */
+  start(): void {
+    const state = this.#current
+    if (state._tag === "Empty" && state.failure === undefined && this.provider.settings.warm) this.#join(background)
+  }
+
+  /** Ends this generation: its flight commits nothing, its waiters ask the registry again. */
+  supersede(): Handover {
+    const { failure } = this.#current
+    const held = CacheState.heldOf(this.#current)
+    this.#stop("superseded")
+    return {
+      held,
+      failure,
+      budget: this.resolving.budget,
+      lastAttemptTimedOut: this.#lastAttemptTimedOut,
+      counts: this.#counts,
+      hits: this.slot.hits,
+      staleHits: this.slot.staleHits,
+    }
+  }
+
+  /** The layer closes: every waiter gets `RegistryClosed`. */
+  close(): void {
+    this.#stop("closed")
+  }
+
+  #stop(end: "superseded" | "closed"): void {
+    this.#end = end
+    this.#environment.scheduler.cancel(this.#timer)
+    this.slot.close()
+    const flight = CacheState.flightOf(this.#current)
+    if (flight === undefined) return
+    flight.end({ _tag: "Superseded" })
+    flight.interrupt()
+  }
+
+  // ---------------------------------------------------------------------------
+  // What it shows
+  // ---------------------------------------------------------------------------
+
+  /** Numbers for the metrics. */
+  reading(): ProviderReading {
+    const held = CacheState.heldOf(this.#current)
+    return {
+      hits: this.slot.hits,
+      misses: this.#counts.misses,
+      stale: this.slot.staleHits + this.#counts.staleMisses,
+      refreshes: this.#counts.refreshes,
+      notModified: this.#counts.notModified,
+      unknownKids: this.#counts.unknownKids,
+      keys: held?.jwks.keys.length ?? 0,
+      expiresAt: held?.expiresAt.wall ?? 0,
+      refreshErrors: this.#counts.refreshErrors,
+    }
+  }
+
+  status(): ProviderStatus {
+    const now = this.#now()
+    const state = this.#current
+    const held = CacheState.heldOf(state)
+    const usability = this.#usability(now)
+    const reading = this.reading()
+    const requests = reading.hits + reading.misses
+    const nextFlightAt = this.#isIdle(now) ? undefined : CacheState.nextFlightAt(state)
+    const freshness: Freshness = usability === "Fresh" ? "fresh" : "stale"
+    return {
+      tenant: this.provider.tenant,
+      provider: this.provider.provider,
+      url: displayUrl(this.provider.jwksUrl),
+      state: state._tag,
+      usable: usability !== "Unusable",
+      ...(usability === "Unusable" ? {} : { freshness }),
+      keys: (held?.jwks.keys ?? []).map(({ jwk, kid, thumbprint }) => ({
+        kid,
+        kty: jwk.kty,
+        alg: jwk.alg,
+        use: jwk.use,
+        thumbprint,
+      })),
+      dropped: held?.jwks.dropped ?? [],
+      ...(held === undefined
+        ? {}
+        : {
+            fetchedAt: held.receivedAt.wall,
+            expiresAt: held.expiresAt.wall,
+            staleUntil: held.staleUntil.wall,
+          }),
+      ...(nextFlightAt === undefined ? {} : { nextRefreshAt: nextFlightAt.wall }),
+      ...(state.failure === undefined
+        ? {}
+        : {
+            failure: {
+              reason: state.failure.reason,
+              at: state.failure.at.wall,
+              count: state.failure.count,
+              nextAttemptAt: state.failure.nextAttemptAt.wall,
+            },
+          }),
+      requests,
+      hits: reading.hits,
+      misses: reading.misses,
+      stale: reading.stale,
+      refreshes: reading.refreshes,
+      refreshErrors: Array.from(reading.refreshErrors.values()).reduce((sum, count) => sum + count, 0),
+      notModified: reading.notModified,
+      hitRatio: requests === 0 ? 0 : reading.hits / requests,
+    }
+  }
+
+  #port(): ResolvingPort {
+    return {
+      provider: this.provider,
+      slot: this.slot,
+      now: () => this.#now(),
+      touch: () => this.#touch(),
+      tick: () => ++this.#sequence,
+      ended: () => this.#ended(),
+      usability: (now) => this.#usability(now),
+      servable: (now, allowStale) => this.#servable(now, allowStale),
+      freshly: (held) => ({ held, answers: this.#answersOf(held, "fresh") }),
+      failure: () => this.#current.failure,
+      flightUnderWay: () => CacheState.flightOf(this.#current),
+      join: (kind) => this.#join(kind),
+      observe: this.#observe,
+    }
+  }
+
+  #ended(): Effect.Effect<never, JwksUnavailable | Superseded> | undefined {
+    switch (this.#end) {
+      case undefined:
+        return undefined
+      case "superseded":
+        return Effect.fail<Superseded>({ _tag: "Superseded" })
+      case "closed": {
+        const { provider, tenant } = this.provider
+        return Effect.fail(new JwksUnavailable({ tenant, provider, reason: { _tag: "RegistryClosed" } }))
+      }
+    }
+  }
+
+  #servable(now: Instant.Instant, allowStale: boolean): Servable | undefined {
+    const held = CacheState.heldOf(this.#current)
+    if (held === undefined || this.#end !== undefined) return undefined
+    const usability = this.#usability(now)
+    // A clock that jumped says so before the timer does.
+    if (usability !== this.#shown) this.#show(now)
+    if (usability === "Fresh") return { held, answers: this.#answersOf(held, "fresh") }
+    return usability === "Stale" && allowStale ? { held, answers: this.#answersOf(held, "stale") } : undefined
+  }
+
+  #answersOf(held: CacheState.HeldSet, freshness: Freshness): Answers {
+    if (this.#answers?.of !== held) this.#answers = { of: held }
+    const { provider, tenant } = this.provider
+    return (this.#answers[freshness] ??= buildAnswers(
+      { tenant, provider, freshness, fetchedAt: held.receivedAt.wall, expiresAt: held.expiresAt.wall },
+      held.jwks,
+    ))
+  }
+
+  // ---------------------------------------------------------------------------
+  // Time
+  // ---------------------------------------------------------------------------
+
+  #now(): Instant.Instant {
+    return Instant.now(this.#environment.clock)
+  }
+
+  #usability(now: Instant.Instant): CacheState.Usability {
+    return CacheState.usability(this.#current, now, CacheState.flightOf(this.#current)?.released ?? false)
+  }
+
+  #isIdle(now: Instant.Instant): boolean {
+    return now.wall - this.slot.usedAt >= this.#environment.idleAfter
+  }
+
+  /** Marks the provider as used; one that was idle gets its timers back. */
+  #touch(): Instant.Instant {
+    const now = this.#now()
+    const wasIdle = this.#isIdle(now)
+    this.slot.usedAt = now.wall
+    if (wasIdle) this.#show(now)
+    return now
+  }
+
+  #onTimer(): void {
+    const now = this.#now()
+    const state = this.#current
+    const flight = CacheState.flightOf(state)
+    if (flight !== undefined && Instant.isOver(Instant.plus(flight.startedAt, CacheState.staleReleaseMillis), now)) {
+      flight.release()
+    }
+    const due = CacheState.nextFlightAt(state)
+    if (due !== undefined && Instant.isOver(due, now) && !this.#isIdle(now)) this.#join(background)
+    else this.#show(now)
+  }
+
+  /** Brings slot and timer in line with the state. */
+  #show(now: Instant.Instant): void {
+    if (this.#end !== undefined) return
+    const held = CacheState.heldOf(this.#current)
+    const usability = this.#usability(now)
+    if (held !== undefined && usability === "Fresh") {
+      this.slot.open(this.#answersOf(held, "fresh"), held.expiresAt.wall)
+    } else if (held !== undefined && usability === "Stale" && !this.#isIdle(now)) {
+      this.slot.open(this.#answersOf(held, "stale"), held.staleUntil.wall)
+    } else {
+      // An idle provider has no timers: its next user must come by here and wake it.
+      this.slot.close()
+    }
+    const before = this.#shown
+    this.#shown = usability
+    if (usability === "Stale" && before !== "Stale" && held !== undefined) {
+      this.#observe({ _tag: "StaleServing", until: held.staleUntil.wall }, now)
+    } else if (usability !== "Stale" && before === "Stale") {
+      this.#observe({ _tag: "StaleEnded", recovered: usability === "Fresh" }, now)
+    }
+    this.#arrange(now)
+  }
+
+  #arrange(now: Instant.Instant): void {
+    const flight = CacheState.flightOf(this.#current)
+    const at = CacheState.nextChangeAt(
+      this.#current,
+      now,
+      flight === undefined || flight.released ? undefined : flight.startedAt,
+      this.#isIdle(now),
+    )
+    if (at === undefined) this.#environment.scheduler.cancel(this.#timer)
+    else this.#environment.scheduler.schedule(this.#timer, at.mono)
+  }
+
+  #runSync<A>(effect: Effect.Effect<A>): A {
+    return Effect.runSyncWith(this.#environment.context)(effect)
+  }
+
+  // ---------------------------------------------------------------------------
+  // Flights
+  // ---------------------------------------------------------------------------
+
+  get #current(): CacheState.CacheState<Flight> {
+    return SynchronizedRef.getUnsafe(this.#state)
+  }
+
+  /** The one write: in the synchronous step that decided it, so no permit of the ref is needed. */
+  #set(state: CacheState.CacheState<Flight>): void {
+    this.#state.backing.ref.current = state
+  }
+
+  #join(kind: FlightKind): Flight {
+    const flight = CacheState.flightOf(this.#current)
+    if (flight === undefined) return this.#begin(kind)
+    if (kind.noCache && flight.sentAt === 0) flight.noCache = true
+    if (kind.isWaitedFor && !flight.isWaitedFor) {
+      flight.isWaitedFor = true
+      if (flight.permit !== undefined) this.#environment.permits.reorder(flight.permit)
+    }
+    return flight
+  }
+
+  #begin(kind: FlightKind): Flight {
+    const now = this.#now()
+    const flight = new Flight(now, kind)
+    this.#set(CacheState.begin(this.#current, flight))
+    this.#show(now)
+    const fiber = this.#environment.fork(this.#fly(flight))
+    flight.interrupt = () => fiber.interruptUnsafe()
+    fiber.addObserver((exit) => {
+      if (flight.isDone) return
+      // Interrupted by the layer's scope, or a bug of ours: either way nobody is left waiting.
+      if (Exit.hasInterrupts(exit)) this.#stop("closed")
+      else this.#fail(flight, { reason: this.#defect() })
+    })
+    return flight
+  }
+
+  #fly(flight: Flight): Effect.Effect<void> {
+    const { tenant } = this.provider
+    return revalidate(
+      this.#environment.client,
+      {
+        provider: this.provider,
+        policy: this.#policy,
+        held: CacheState.heldOf(this.#current),
+        noCache: () => flight.noCache,
+        oneAttempt: flight.oneAttempt,
+      },
+      {
+        withPermit: (attempt) =>
+          Effect.suspend(() => {
+            const permit: PermitRequest = {
+              tenant,
+              suspect: this.#lastAttemptTimedOut,
+              isWaitedFor: () => flight.isWaitedFor,
+            }
+            flight.permit = permit
+            return this.#environment.permits.withPermit(permit, attempt)
+          }),
+        onAttempt: () => {
+          flight.sentAt = ++this.#sequence
+        },
+        onAttemptFailed: ({ reason }) => {
+          this.#lastAttemptTimedOut = reason._tag === "TimedOut"
+          flight.release()
+          if (CacheState.flightOf(this.#current) === flight) this.#show(this.#now())
+        },
+      },
+    ).pipe(
+      Effect.catchDefect((defect) =>
+        Effect.as(Effect.logError("A JWKS refresh died", defect), {
+          _tag: "Failed" as const,
+          failure: { reason: this.#defect() },
+        }),
+      ),
+      Effect.map((outcome) => this.#commit(flight, outcome)),
+    )
+  }
+
+  #defect(): UnavailableReason {
+    return { _tag: "TransportFailed", url: displayUrl(this.provider.jwksUrl), detail: "internal defect" }
+  }
+
+  /** The end of a flight: one synchronous step. A late answer changes nothing. */
+  #commit(flight: Flight, outcome: Revalidated): void {
+    if (CacheState.flightOf(this.#current) !== flight || this.#end !== undefined) return
+    switch (outcome._tag) {
+      case "Updated":
+      case "Confirmed":
+        return this.#succeed(flight, outcome)
+      case "Failed":
+        return outcome.failure.reason._tag === "NoPermit"
+          ? this.#abandon(flight, outcome.failure)
+          : this.#fail(flight, outcome.failure)
+    }
+  }
+
+  #succeed(flight: Flight, outcome: Parts["updated"] | Parts["confirmed"]): void {
+    const now = this.#now()
+    const { failure } = this.#current
+    const before = CacheState.heldOf(this.#current)
+    const held = this.#heldFrom(outcome, before)
+    const changes = outcome._tag === "Updated" ? diff(before?.jwks, outcome.jwks) : undefined
+    const isChanged =
+      changes !== undefined && changes.added.length + changes.removed.length + changes.changed.length > 0
+
+    this.#lastAttemptTimedOut = false
+    this.#backoff = undefined
+    this.#counts.refreshes += 1
+    if (outcome._tag === "Confirmed") this.#counts.notModified += 1
+    if (isChanged) this.resolving.forgetAbsences()
+    this.#set(CacheState.succeed(this.#current, flight, held, outcome.verdict.keep))
+
+    this.#observe(
+      {
+        _tag: "RefreshSucceeded",
+        notModified: outcome._tag === "Confirmed",
+        keys: held.jwks.keys.length,
+        durationMillis: now.mono - flight.startedAt.mono,
+        expiresAt: held.expiresAt.wall,
+      },
+      now,
+    )
+    if (failure !== undefined) this.#observe({ _tag: "RefreshRecovered", failures: failure.count }, now)
+    if (isChanged) {
+      this.#observe({ _tag: "KeysChanged", ...changes, kids: kidsOf(before?.jwks, held.jwks) }, now)
+    }
+    if (outcome._tag === "Updated") this.#observeDropped(before?.jwks, outcome.jwks, now)
+    this.#show(now)
+    flight.end({ _tag: "Refreshed", held, changes, sentAt: flight.sentAt })
+  }
+
+  #fail(flight: Flight, { reason, retryAfterMillis }: FetchFailure): void {
+    const now = this.#now()
+    const count = (this.#current.failure?.count ?? 0) + 1
+    this.#backoff ??= this.#runSync(stepper(backoff))
+    const delay = this.#runSync(this.#backoff(now.wall, { retryAfterMillis: retryAfterMillis ?? 0 }))
+    const nextAttemptAt = Instant.plus(now, delay)
+    const retryAfterUntil = retryAfterMillis === undefined ? undefined : Instant.plus(now, retryAfterMillis)
+    const memory = Math.max(Math.min(delay, this.provider.settings.negativeCacheTtl), retryAfterMillis ?? 0)
+
+    this.#counts.refreshes += 1
+    this.#counts.refreshErrors.set(reason._tag, (this.#counts.refreshErrors.get(reason._tag) ?? 0) + 1)
+    this.#set(
+      CacheState.fail(this.#current, flight, {
+        reason,
+        at: now,
+        count,
+        nextAttemptAt,
+        rememberedUntil: Instant.plus(now, memory),
+        retryAfterUntil,
+      }),
+    )
+    this.#observe(
+      {
+        _tag: "RefreshFailed",
+        reason,
+        count,
+        durationMillis: now.mono - flight.startedAt.mono,
+        nextAttemptAt: nextAttemptAt.wall,
+      },
+      now,
+    )
+    this.#show(now)
+    flight.end({ _tag: "Failed", reason, retryAt: nextAttemptAt })
+  }
+
+  /** No permit was had before the deadline: not the provider's failure. */
+  #abandon(flight: Flight, { reason }: FetchFailure): void {
+    const now = this.#now()
+    const retryAt = Instant.plus(now, permitPauseMillis)
+    this.#set(CacheState.abandon(this.#current, flight, retryAt))
+    this.#show(now)
+    flight.end({ _tag: "Failed", reason, retryAt })
+  }
+
+  #heldFrom(
+    outcome: Parts["updated"] | Parts["confirmed"],
+    before: CacheState.HeldSet | undefined,
+  ): CacheState.HeldSet {
+    const { headers, receivedAt, verdict } = outcome
+    const times = this.#times(verdict, receivedAt)
+    if (outcome._tag === "Confirmed") return { ...outcome.held, ...times, headers, receivedAt }
+    return {
+      ...times,
+      jwks: outcome.jwks,
+      receivedAt,
+      fetchedInFullAt: receivedAt,
+      headers,
+      validators: outcome.validators,
+      removed: removedKeys(before, outcome.jwks, this.provider.settings.removedKeyGrace, receivedAt),
+    }
+  }
+
+  #times(
+    { lifetimeMillis, staleMillis }: FreshnessVerdict,
+    receivedAt: Instant.Instant,
+  ): Pick<CacheState.HeldSet, "expiresAt" | "staleUntil" | "refreshAt"> {
+    const expiresAt = Instant.plus(receivedAt, lifetimeMillis)
+    return {
+      expiresAt,
+      staleUntil: Instant.plus(expiresAt, staleMillis),
+      // Shorter lives exist under `strictHttp` alone; refreshing them ahead would ask more often than `minTtl` allows.
+      refreshAt:
+        lifetimeMillis < this.provider.settings.minTtl
+          ? undefined
+          : Instant.plus(receivedAt, this.#runSync(this.#earlyRefresh(receivedAt.wall, lifetimeMillis))),
+    }
+  }
+
+  #observeDropped(before: ParsedJwks | undefined, after: ParsedJwks, now: Instant.Instant): void {
+    const known = new Set(before?.dropped.map(({ kid, reason }) => `${reason} ${kid}`))
+    for (const { kid, reason } of after.dropped) {
+      const id = `${reason} ${kid}`
+      if (known.has(id)) continue
+      known.add(id)
+      this.#observe({ _tag: "KeyDropped", reason, ...(kid === undefined ? {} : { kid }) }, now)
+    }
+  }
+}
+
+const kidsOf = (before: ParsedJwks | undefined, after: ParsedJwks): Readonly<Record<string, string>> =>
+  Object.fromEntries(
+    [...(before?.keys ?? []), ...after.keys].flatMap(({ kid, thumbprint }) =>
+      kid === undefined ? [] : [[thumbprint, kid] as const],
+    ),
+  )

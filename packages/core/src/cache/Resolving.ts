@@ -1,0 +1,430 @@
+/**
+ * How a question is answered: the resolving rules 1 to 7 of one provider, over what `ProviderCache`
+ * shows of its state. Reads and waits; commits nothing.
+ */
+import * as Deferred from "effect/Deferred"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Result from "effect/Result"
+import * as Instant from "../Instant.ts"
+import { JwksUnavailable, KeyAmbiguous, KeyNotFound, type ResolveError, type UnavailableReason } from "../JwksError.ts"
+import type { JwksEventBody } from "../JwksEvent.ts"
+import type { DropReason } from "../jwk/Jwks.ts"
+import { select } from "../jwk/KeyPolicy.ts"
+import type { Provider } from "../Provider.ts"
+import type { RefreshOutcome, ResolvedJwks, ResolvedKey, ResolveKeyOptions } from "../Resolved.ts"
+import type { Failure, HeldSet, Usability } from "./CacheState.ts"
+import { awaited, demanded, type Flight, type FlightEnd, type FlightKind, forced } from "./Flight.ts"
+import { type Answer, type Answers, answerFor, answerOf, type HitSlot } from "./HitSlot.ts"
+import { findRemoved } from "./RemovedKeys.ts"
+import { Absences, fullBudget, type KidBudget, takeToken } from "./UnknownKids.ts"
+
+/** The provider was registered anew or unregistered while somebody waited: ask the registry again. */
+export interface Superseded {
+  readonly _tag: "Superseded"
+}
+
+/** A set and its prebuilt answers. */
+export interface Servable {
+  readonly held: HeldSet
+  readonly answers: Answers
+}
+
+/** What the questions need to know of the cache, and may ask of it. */
+export interface ResolvingPort {
+  readonly provider: Provider
+  readonly slot: HitSlot
+  readonly now: () => Instant.Instant
+  /** Like `now`, and marks the provider as used. */
+  readonly touch: () => Instant.Instant
+  /** The next number in the order of questions and sent requests. */
+  readonly tick: () => number
+  /** Set once the cache answers no more questions. */
+  readonly ended: () => Effect.Effect<never, JwksUnavailable | Superseded> | undefined
+  readonly usability: (now: Instant.Instant) => Usability
+  /** The set that may answer without waiting. */
+  readonly servable: (now: Instant.Instant, allowStale: boolean) => Servable | undefined
+  /** A set that a flight has just brought, as fresh, whether or not it was kept. */
+  readonly freshly: (held: HeldSet) => Servable
+  readonly failure: () => Failure | undefined
+  readonly flightUnderWay: () => Flight | undefined
+  /** Joins the flight under way or starts one. */
+  readonly join: (kind: FlightKind) => Flight
+  readonly observe: (event: JwksEventBody, now: Instant.Instant) => void
+}
+
+/** What resolves count besides hits. */
+export interface ResolvingCounts {
+  misses: number
+  /** Stale answers that were no hits. */
+  staleMisses: number
+  unknownKids: number
+}
+
+interface Question {
+  readonly kid: string | undefined
+  readonly alg: string | undefined
+  readonly notThumbprint: string | undefined
+  readonly allowStale: boolean
+  /** Orders the question against the requests that were sent. */
+  readonly askedAt: number
+  /** Whether it was counted as one for an unknown kid. */
+  isCountedAsUnknown: boolean
+}
+
+/** What a set says. */
+type Said =
+  | { readonly _tag: "Found"; readonly answer: Answer }
+  | { readonly _tag: "Ambiguous"; readonly thumbprints: ReadonlyArray<string> }
+  | { readonly _tag: "Dropped"; readonly reason: DropReason }
+  | { readonly _tag: "Absent" }
+
+/** Longest kid that a set may hold, in UTF-8 bytes: nothing longer is looked for upstream. */
+const maxKidBytes = 1_024
+
+export class Resolving {
+  readonly #port: ResolvingPort
+  readonly #counts: ResolvingCounts
+  readonly #absences = new Absences()
+  #budget: KidBudget
+  /** Whether the present lack of tokens, or the present back-off, has been reported. */
+  #refusalReported = false
+
+  constructor(port: ResolvingPort, counts: ResolvingCounts, budget: KidBudget | undefined) {
+    this.#port = port
+    this.#counts = counts
+    this.#budget = budget ?? fullBudget(port.provider.settings.kidRefresh, port.now())
+  }
+
+  /** What is left of the unknown-kid budget. */
+  get budget(): KidBudget {
+    return this.#budget
+  }
+
+  /** The set changed: what was absent may be there now. */
+  forgetAbsences(): void {
+    this.#absences.clear()
+  }
+
+  /** One key. `again`: the same request, asked anew after a registration; counted once. */
+  resolveKey(
+    kid: string | undefined,
+    options: ResolveKeyOptions | undefined,
+    again: boolean,
+  ): Effect.Effect<ResolvedKey, ResolveError | Superseded> {
+    return Effect.suspend(() => {
+      const now = this.#port.touch()
+      const question = this.#question(kid, options)
+      const servable = this.#port.servable(now, question.allowStale)
+      const said = servable && this.#ask(question, servable, now)
+      if (said?._tag === "Found") {
+        if (!again) this.#port.slot.count(now.wall, said.answer.stale)
+        return said.answer.exit
+      }
+      if (!again) this.#counts.misses += 1
+      return said === undefined ? this.#wait(question, now) : this.#settle(question, said, now)
+    })
+  }
+
+  /** What the set says at once, without counting it; `undefined` where it has no key. */
+  peek(
+    kid: string | undefined,
+    options: ResolveKeyOptions | undefined,
+  ): Result.Result<Answer, KeyAmbiguous> | undefined {
+    const now = this.#port.now()
+    // Another provider of the tenant may have it: only a question to this one counts as unknown.
+    const question: Question = { ...this.#question(kid, options), isCountedAsUnknown: true }
+    const servable = this.#port.servable(now, question.allowStale)
+    const said = servable && this.#ask(question, servable, now)
+    if (said?._tag === "Found") return Result.succeed(said.answer)
+    return said?._tag === "Ambiguous" ? Result.fail(this.#ambiguous(question, said.thumbprints)) : undefined
+  }
+
+  /** The whole usable set. */
+  resolve(again: boolean): Effect.Effect<ResolvedJwks, JwksUnavailable | Superseded> {
+    return Effect.suspend(() => {
+      const now = this.#port.touch()
+      const servable = this.#port.servable(now, true)
+      if (servable !== undefined) {
+        if (!again) this.#port.slot.count(now.wall, servable.answers.stale)
+        return servable.answers.jwks
+      }
+      if (!again) this.#counts.misses += 1
+      return this.#flight(now, true, (now, end) => {
+        const servable = end?._tag === "Refreshed" ? this.#port.freshly(end.held) : this.#port.servable(now, true)
+        if (servable?.answers.stale === true) this.#counts.staleMisses += 1
+        return servable?.answers.jwks
+      })
+    })
+  }
+
+  /** Revalidates now or joins the flight under way; ignores memory, back-off and budget. */
+  readonly refresh: Effect.Effect<RefreshOutcome, JwksUnavailable | Superseded> = Effect.suspend(() => {
+    const ended = this.#port.ended()
+    if (ended !== undefined) return ended
+    return Effect.flatMap(
+      this.#landing(this.#port.join(demanded)),
+      (end): Effect.Effect<RefreshOutcome, JwksUnavailable> => {
+        if (end._tag === "Failed") return Effect.fail(this.#unavailable(end.reason, end.retryAt, this.#port.now()))
+        const expiresAt = end.held.expiresAt.wall
+        return Effect.succeed(
+          end.changes === undefined
+            ? { _tag: "NotModified", expiresAt }
+            : { _tag: "Updated", ...end.changes, expiresAt },
+        )
+      },
+    )
+  })
+
+  /** Waits until a set is usable, or says why it is not. */
+  readonly warmUp: Effect.Effect<UnavailableReason | undefined, JwksUnavailable | Superseded> = Effect.suspend(() => {
+    const ended = this.#port.ended()
+    if (ended !== undefined) return ended
+    const now = this.#port.touch()
+    if (this.#port.usability(now) !== "Unusable") return Effect.undefined
+    const failure = this.#port.failure()
+    if (failure !== undefined && this.#port.flightUnderWay() === undefined) return Effect.succeed(failure.reason)
+    return Effect.map(this.#landing(this.#port.join(awaited)), (end) =>
+      end._tag === "Failed" ? end.reason : undefined,
+    )
+  })
+
+  // ---------------------------------------------------------------------------
+  // Rules 4 and 5: no set that answers at once
+  // ---------------------------------------------------------------------------
+
+  #wait(question: Question, now: Instant.Instant): Effect.Effect<ResolvedKey, ResolveError | Superseded> {
+    return Effect.flatten(
+      this.#flight(now, question.allowStale, (now, end) => {
+        if (end !== undefined) return Exit.succeed(this.#landed(question, end, now))
+        const servable = this.#port.servable(now, question.allowStale)
+        return servable && Exit.succeed(this.#settleLate(question, this.#ask(question, servable, now), now))
+      }),
+    )
+  }
+
+  /**
+   * Joins the flight, and lets `answer` decide: once stale answers are released (without `end`), and once
+   * the flight has ended. `undefined` means that there is nothing to answer from.
+   */
+  #flight<A>(
+    now: Instant.Instant,
+    allowStale: boolean,
+    answer: (now: Instant.Instant, end: Landed | undefined) => Exit.Exit<A> | undefined,
+  ): Effect.Effect<A, JwksUnavailable | Superseded> {
+    const ended = this.#port.ended()
+    if (ended !== undefined) return ended
+    const failure = this.#port.failure()
+    if (
+      failure !== undefined &&
+      this.#port.flightUnderWay() === undefined &&
+      !Instant.isOver(failure.rememberedUntil, now)
+    ) {
+      return Effect.fail(this.#unavailable(failure.reason, failure.rememberedUntil, now))
+    }
+    const mayRelease = allowStale && this.#port.usability(now) === "Expired"
+    const flight = this.#port.join(awaited)
+    const landing = Effect.flatMap(this.#landing(flight), (end) => {
+      const now = this.#port.now()
+      const answered = answer(now, end)
+      if (answered !== undefined) return answered
+      return Effect.fail(
+        end._tag === "Failed"
+          ? this.#unavailable(end.reason, end.retryAt, now)
+          : // A set was brought, so there is always an answer from it.
+            this.#unavailable({ _tag: "RegistryClosed" }, undefined, now),
+      )
+    })
+    if (!mayRelease) return landing
+    return Effect.flatMap(Deferred.await(flight.releasedOrDone), () => {
+      if (flight.isDone) return landing
+      return answer(this.#port.now(), undefined) ?? landing
+    })
+  }
+
+  /** Waits for a flight to end; one that was superseded sends its waiters back. */
+  #landing(flight: Flight): Effect.Effect<Landed, JwksUnavailable | Superseded> {
+    return Effect.flatMap(Deferred.await(flight.done), (end) =>
+      end._tag === "Superseded" ? (this.#port.ended() ?? Effect.fail<Superseded>(end)) : Effect.succeed(end),
+    )
+  }
+
+  /** A question whose flight has ended. */
+  #landed(
+    question: Question,
+    end: Landed,
+    now: Instant.Instant,
+  ): Effect.Effect<ResolvedKey, ResolveError | Superseded> {
+    if (end._tag === "Refreshed") {
+      const said = this.#ask(question, this.#port.freshly(end.held), now)
+      if (said._tag !== "Absent") return this.#settleLate(question, said, now)
+      if (end.sentAt < question.askedAt) return this.#absent(question, now)
+      this.#absences.remember(idOf(question), now, this.#port.provider.settings.negativeCacheTtl)
+      return Effect.fail(this.#notFound(question, { confirmed: true }))
+    }
+    const servable = this.#port.servable(now, question.allowStale)
+    if (servable === undefined) return Effect.fail(this.#unavailable(end.reason, end.retryAt, now))
+    const said = this.#ask(question, servable, now)
+    return said._tag === "Absent"
+      ? Effect.fail(this.#unproven(question, Instant.remaining(end.retryAt, now)))
+      : this.#settleLate(question, said, now)
+  }
+
+  // ---------------------------------------------------------------------------
+  // Rule 6: a kid that the set lacks
+  // ---------------------------------------------------------------------------
+
+  #absent(question: Question, now: Instant.Instant): Effect.Effect<ResolvedKey, ResolveError | Superseded> {
+    const ended = this.#port.ended()
+    if (ended !== undefined) return ended
+    if (question.kid !== undefined && !mayBeKid(question.kid)) {
+      return Effect.fail(this.#notFound(question, { confirmed: true, dropped: "InvalidKid" }))
+    }
+    if (this.#absences.has(idOf(question), now)) return Effect.fail(this.#notFound(question, { confirmed: true }))
+    if (this.#port.flightUnderWay() !== undefined) return this.#look(question, this.#port.join(forced))
+
+    const failure = this.#port.failure()
+    if (failure !== undefined && !Instant.isOver(failure.nextAttemptAt, now)) {
+      return this.#refuse(question, Instant.remaining(failure.nextAttemptAt, now), now)
+    }
+    const token = takeToken(this.#budget, this.#port.provider.settings.kidRefresh, now)
+    this.#budget = token.budget
+    if (!token.taken) return this.#refuse(question, token.retryAfterMillis, now)
+    this.#refusalReported = false
+    return Effect.tapError(this.#look(question, this.#port.join(forced)), (error) =>
+      Effect.sync(() => {
+        if (error._tag === "KeyNotFound") this.#reportUnknown(error, this.#port.now())
+      }),
+    )
+  }
+
+  #look(question: Question, flight: Flight): Effect.Effect<ResolvedKey, ResolveError | Superseded> {
+    return Effect.flatMap(this.#landing(flight), (end) => this.#landed(question, end, this.#port.now()))
+  }
+
+  /** The provider can not be asked now: not proven, not remembered. */
+  #refuse(question: Question, retryAfterMillis: number, now: Instant.Instant): Effect.Effect<never, KeyNotFound> {
+    const error = this.#unproven(question, retryAfterMillis)
+    if (!this.#refusalReported) this.#reportUnknown(error, now)
+    this.#refusalReported = true
+    return Effect.fail(error)
+  }
+
+  #reportUnknown(error: KeyNotFound, now: Instant.Instant): void {
+    const { confirmed, kid, retryAfterMillis } = error
+    this.#port.observe(
+      {
+        _tag: "UnknownKid",
+        confirmed,
+        ...(kid === undefined ? {} : { kid }),
+        ...(retryAfterMillis === undefined ? {} : { retryAfterMillis }),
+      },
+      now,
+    )
+  }
+
+  // ---------------------------------------------------------------------------
+  // What a set says, and how it is told
+  // ---------------------------------------------------------------------------
+
+  #question(kid: string | undefined, options: ResolveKeyOptions | undefined): Question {
+    return {
+      kid,
+      alg: options?.alg,
+      notThumbprint: options?.notThumbprint,
+      allowStale: options?.allowStale !== false,
+      askedAt: this.#port.tick(),
+      isCountedAsUnknown: false,
+    }
+  }
+
+  #ask(question: Question, { answers, held }: Servable, now: Instant.Instant): Said {
+    const { alg, kid, notThumbprint } = question
+    const selected = select(held.jwks, {
+      kid,
+      ...(alg === undefined ? {} : { alg }),
+      ...(notThumbprint === undefined ? {} : { notThumbprint }),
+    })
+    if (selected._tag === "Absent" && !question.isCountedAsUnknown) {
+      question.isCountedAsUnknown = true
+      this.#counts.unknownKids += 1
+    }
+    if (selected._tag === "Found") {
+      const answer = answerOf(answers, selected.key)
+      return answer === undefined ? { _tag: "Absent" } : { _tag: "Found", answer }
+    }
+    if (selected._tag !== "Absent" || !question.allowStale) return selected
+    const removed = findRemoved(held.removed, question, now)
+    if (removed === undefined) return selected
+    const { provider, tenant } = this.#port.provider
+    const { expiresAt, fetchedAt, key } = removed
+    return {
+      _tag: "Found",
+      answer: answerFor({ tenant, provider, freshness: "stale", fetchedAt, expiresAt }, key),
+    }
+  }
+
+  /** Like `#settle`, for an answer that did not come at once. */
+  #settleLate(
+    question: Question,
+    said: Said,
+    now: Instant.Instant,
+  ): Effect.Effect<ResolvedKey, ResolveError | Superseded> {
+    if (said._tag === "Found" && said.answer.stale) this.#counts.staleMisses += 1
+    return this.#settle(question, said, now)
+  }
+
+  #settle(question: Question, said: Said, now: Instant.Instant): Effect.Effect<ResolvedKey, ResolveError | Superseded> {
+    switch (said._tag) {
+      case "Found":
+        return said.answer.exit
+      case "Ambiguous":
+        return Effect.fail(this.#ambiguous(question, said.thumbprints))
+      case "Dropped":
+        return Effect.fail(this.#notFound(question, { confirmed: true, dropped: said.reason }))
+      case "Absent":
+        return this.#absent(question, now)
+    }
+  }
+
+  #who() {
+    const { provider, tenant } = this.#port.provider
+    return { tenant, provider }
+  }
+
+  #notFound(
+    question: Question,
+    found: { readonly confirmed: boolean; readonly dropped?: DropReason; readonly retryAfterMillis?: number },
+  ): KeyNotFound {
+    return new KeyNotFound({ ...this.#who(), ...(question.kid === undefined ? {} : { kid: question.kid }), ...found })
+  }
+
+  #unproven(question: Question, retryAfterMillis: number): KeyNotFound {
+    return this.#notFound(question, { confirmed: false, retryAfterMillis: Math.ceil(retryAfterMillis) })
+  }
+
+  #ambiguous(question: Question, thumbprints: ReadonlyArray<string>): KeyAmbiguous {
+    return new KeyAmbiguous({
+      ...this.#who(),
+      ...(question.kid === undefined ? {} : { kid: question.kid }),
+      thumbprints,
+    })
+  }
+
+  #unavailable(reason: UnavailableReason, retryAt: Instant.Instant | undefined, now: Instant.Instant): JwksUnavailable {
+    return new JwksUnavailable({
+      ...this.#who(),
+      reason,
+      ...(retryAt === undefined ? {} : { retryAfterMillis: Math.ceil(Instant.remaining(retryAt, now)) }),
+    })
+  }
+}
+
+type Landed = Exclude<FlightEnd, { readonly _tag: "Superseded" }>
+
+/** What the memory of absences knows a question by. */
+const idOf = (question: Question): string => JSON.stringify([question.kid, question.notThumbprint])
+
+/** Whether a set could hold it at all; token headers are not typed, so it may not even be text. */
+const mayBeKid = (kid: unknown): boolean =>
+  typeof kid === "string" && kid.length <= maxKidBytes && new TextEncoder().encode(kid).length <= maxKidBytes

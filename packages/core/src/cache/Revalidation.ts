@@ -1,0 +1,160 @@
+/**
+ * One flight, in order: lease, then attempts (a permit, a conditional GET, the key policy) with retries
+ * between them, all inside one hard deadline. It judges and returns a value; it changes no state.
+ */
+import * as Effect from "effect/Effect"
+import * as Result from "effect/Result"
+import type * as HttpClient from "effect/http/HttpClient"
+import { RefreshLease } from "../fleet/RefreshLease.ts"
+import { evaluate, type FreshnessVerdict, mergeNotModified } from "../http/Freshness.ts"
+import { fetchJwks, type JwksResponse } from "../http/JwksFetch.ts"
+import { type FetchFailure, retrySchedule } from "../http/RetryPolicy.ts"
+import type { Validators } from "../http/Validators.ts"
+import * as Instant from "../Instant.ts"
+import { displayUrl } from "../JwksError.ts"
+import { parseDocument } from "../jwk/KeyPolicy.ts"
+import type { ParsedJwks } from "../jwk/Jwks.ts"
+import type { Provider } from "../Provider.ts"
+import type { UrlPolicy } from "../security/UrlPolicy.ts"
+import type { HeldSet } from "./CacheState.ts"
+
+/** What a flight is asked to do. */
+export interface RevalidationRequest {
+  readonly provider: Provider
+  readonly policy: UrlPolicy
+  /** The set to revalidate, if one is held. */
+  readonly held: HeldSet | undefined
+  /** Whether caches on the way must revalidate too (RFC 9111 section 5.2.1.4); asked when an attempt is sent. */
+  readonly noCache: () => boolean
+  /** No retry. */
+  readonly oneAttempt: boolean
+}
+
+/** What a flight needs from whoever runs it. */
+export interface RevalidationPort {
+  /** Runs one attempt with a permit. */
+  readonly withPermit: <A, E>(attempt: Effect.Effect<A, E>) => Effect.Effect<A, E>
+  /** An attempt got its permit: its request is about to be sent. */
+  readonly onAttempt: () => void
+  readonly onAttemptFailed: (failure: FetchFailure) => void
+}
+
+/** How a flight ended. */
+export type Revalidated =
+  /** A whole new set (200). */
+  | {
+      readonly _tag: "Updated"
+      readonly jwks: ParsedJwks
+      readonly validators: Validators | undefined
+      readonly headers: Readonly<Record<string, string>>
+      readonly verdict: FreshnessVerdict
+      readonly receivedAt: Instant.Instant
+    }
+  /** The held set is current (304). */
+  | {
+      readonly _tag: "Confirmed"
+      readonly held: HeldSet
+      readonly headers: Readonly<Record<string, string>>
+      readonly verdict: FreshnessVerdict
+      readonly receivedAt: Instant.Instant
+    }
+  | { readonly _tag: "Failed"; readonly failure: FetchFailure }
+
+/** Runs a flight; never fails. */
+export const revalidate = (
+  client: HttpClient.HttpClient,
+  request: RevalidationRequest,
+  port: RevalidationPort,
+): Effect.Effect<Revalidated> =>
+  Effect.clockWith((clock) => {
+    const { held, provider } = request
+    const { attemptTimeout, deadline } = provider.settings.retryPolicy
+    const url = displayUrl(provider.jwksUrl)
+    const startedAt = Instant.now(clock)
+    let attempting = false
+    let lastFailure: FetchFailure | undefined
+
+    const conditional =
+      held !== undefined && !Instant.isOver(Instant.plus(held.fetchedInFullAt, provider.settings.maxTtl), startedAt)
+    const attempt = port.withPermit(
+      Effect.suspend(() => {
+        attempting = true
+        port.onAttempt()
+        return fetchJwks(client, {
+          url: provider.jwksUrl,
+          policy: request.policy,
+          settings: provider.settings,
+          validators: conditional ? held.validators : undefined,
+          noCache: request.noCache(),
+        }).pipe(
+          Effect.timeoutOrElse({
+            duration: attemptTimeout,
+            orElse: () => Effect.fail(timedOut(url, "attemptTimeout", attemptTimeout)),
+          }),
+          Effect.flatMap((response) => Effect.fromResult(judge(response, request, Instant.now(clock)))),
+          Effect.tapError((failure) =>
+            Effect.sync(() => {
+              attempting = false
+              lastFailure = failure
+              port.onAttemptFailed(failure)
+            }),
+          ),
+        )
+      }),
+    )
+
+    const timeLeft = () => deadline - (Instant.now(clock).mono - startedAt.mono)
+    const attempts = request.oneAttempt
+      ? attempt
+      : Effect.retry(attempt, { schedule: retrySchedule(provider.settings.retryPolicy, timeLeft) })
+
+    return Effect.flatMap(RefreshLease, (lease) => lease.around(provider, attempts)).pipe(
+      Effect.timeoutOrElse({
+        duration: deadline,
+        orElse: () =>
+          Effect.fail<FetchFailure>(
+            attempting
+              ? timedOut(url, "deadline", deadline)
+              : // Between attempts the last one says why; without any the provider was never asked.
+                (lastFailure ?? { reason: { _tag: "NoPermit", waitedMillis: deadline } }),
+          ),
+      }),
+      Effect.catch((failure) => Effect.succeed<Revalidated>({ _tag: "Failed", failure })),
+    )
+  })
+
+const timedOut = (url: string, limit: "attemptTimeout" | "deadline", afterMillis: number): FetchFailure => ({
+  reason: { _tag: "TimedOut", url, limit, afterMillis },
+})
+
+const judge = (
+  response: JwksResponse,
+  { held, provider }: RevalidationRequest,
+  receivedAt: Instant.Instant,
+): Result.Result<Revalidated, FetchFailure> => {
+  const url = displayUrl(response.url)
+  if (response._tag === "NotModified") {
+    if (held === undefined) {
+      return Result.fail({ reason: { _tag: "BodyInvalid", url, rule: "304 although no set is held" } })
+    }
+    const headers = mergeNotModified(held.headers, response.headers)
+    const verdict = evaluate(headers, receivedAt.wall, provider.settings)
+    return Result.succeed({ _tag: "Confirmed", held, headers, verdict, receivedAt })
+  }
+  const parsed = parseDocument(response.body, provider.settings)
+  if (Result.isFailure(parsed)) {
+    return Result.fail({ reason: { _tag: "BodyInvalid", url, rule: parsed.failure.rule } })
+  }
+  const jwks = parsed.success
+  if (jwks.keys.length === 0) {
+    return Result.fail({ reason: { _tag: "NoUsableKeys", url, dropped: jwks.dropped.length } })
+  }
+  return Result.succeed({
+    _tag: "Updated",
+    jwks,
+    validators: response.validators,
+    headers: response.headers,
+    verdict: evaluate(response.headers, receivedAt.wall, provider.settings),
+    receivedAt,
+  })
+}

@@ -1,0 +1,232 @@
+/**
+ * Metrics of the registry as plain functions, with a layer on Effect's `Metric` and one that does
+ * nothing.
+ *
+ * **Details**
+ *
+ * Counters and gauges are numbers that the cache keeps anyway; a series reads them when somebody reads
+ * the metric registry, so a hit pays for no metric. Series with the same labels are summed, and keep the
+ * counts of providers that have gone as long as the series lives.
+ */
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Metric from "effect/Metric"
+
+/** What a provider counts, as of now. */
+export interface ProviderReading {
+  readonly hits: number
+  readonly misses: number
+  readonly stale: number
+  readonly refreshes: number
+  readonly notModified: number
+  readonly unknownKids: number
+  /** Usable keys held. */
+  readonly keys: number
+  /** When the held set's lifetime ends (epoch milliseconds); 0 without one. */
+  readonly expiresAt: number
+  /** Failed flights by the tag of their reason. */
+  readonly refreshErrors: ReadonlyMap<string, number>
+}
+
+/** Labels of a provider's series; empty when the registry's `metricLabels` is `"none"`. */
+export type ProviderLabels = { readonly tenant: string; readonly provider: string } | Readonly<Record<string, never>>
+
+/** The series of one provider. */
+export interface ProviderMetrics {
+  /** A flight ended after so many seconds. */
+  readonly flightEnded: (seconds: number) => void
+  /** A flight failed for a reason (its tag) that may be new. */
+  readonly failedFor: (reason: string) => void
+  /** The provider is gone. */
+  readonly close: () => void
+}
+
+/** Where the registry hands its numbers over. */
+export class JwksMetrics extends Context.Service<
+  JwksMetrics,
+  {
+    /** Opens the series of a provider; `read` is called whenever somebody reads the metrics. */
+    readonly open: (labels: ProviderLabels, read: () => ProviderReading) => ProviderMetrics
+  }
+>()("@effect-jwks/core/JwksMetrics") {
+  /** Hands the numbers to Effect's metric registry, as found in the context of the layer. */
+  static readonly layer: Layer.Layer<JwksMetrics> = Layer.effect(
+    JwksMetrics,
+    Effect.gen(function* () {
+      const context = yield* Effect.context<never>()
+      const groups = new Map<string, SeriesGroup>()
+      yield* Effect.addFinalizer(() => Effect.sync(() => groups.forEach((group) => group.end())))
+      return {
+        open: (labels, read) => {
+          const id = JSON.stringify([labels["tenant"], labels["provider"]])
+          const group = groups.get(id) ?? new SeriesGroup(context, labels, () => groups.delete(id))
+          groups.set(id, group)
+          return group.add(read)
+        },
+      }
+    }),
+  )
+
+  /** Measures nothing. */
+  static readonly layerNoop: Layer.Layer<JwksMetrics> = Layer.succeed(JwksMetrics, {
+    open: () => ({ flightEnded: () => {}, failedFor: () => {}, close: () => {} }),
+  })
+}
+
+type CounterName = "requests" | "hits" | "misses" | "stale" | "refreshes" | "notModified" | "unknownKids"
+
+const counters: ReadonlyArray<{
+  readonly id: string
+  readonly description: string
+  readonly name: CounterName
+}> = [
+  { name: "requests", id: "jwks_cache_requests_total", description: "Resolves that asked this provider." },
+  { name: "hits", id: "jwks_cache_hits_total", description: "Resolves answered from the held set at once." },
+  {
+    name: "misses",
+    id: "jwks_cache_misses_total",
+    description: "Resolves that were not answered from the held set at once.",
+  },
+  { name: "stale", id: "jwks_cache_stale_total", description: "Resolves answered from a set past its lifetime." },
+  { name: "refreshes", id: "jwks_cache_refresh_total", description: "Refreshes that ended, well or not." },
+  {
+    name: "notModified",
+    id: "jwks_cache_not_modified_total",
+    description: "Refreshes that the provider answered with 304.",
+  },
+  {
+    name: "unknownKids",
+    id: "jwks_cache_unknown_kid_total",
+    description: "Resolves for a kid that a usable set lacks.",
+  },
+]
+
+const durationBoundaries = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10]
+
+const countsOf = (reading: ProviderReading): Record<CounterName, number> => ({
+  requests: reading.hits + reading.misses,
+  hits: reading.hits,
+  misses: reading.misses,
+  stale: reading.stale,
+  refreshes: reading.refreshes,
+  notModified: reading.notModified,
+  unknownKids: reading.unknownKids,
+})
+
+/** All providers that share one set of labels. */
+class SeriesGroup {
+  readonly #readers = new Set<() => ProviderReading>()
+  /** What providers counted that have gone, as long as others of the group live on. */
+  readonly #gone = new Map<string, number>()
+  readonly #registrations: Array<Metric.Registration> = []
+  readonly #reasons = new Set<string>()
+  readonly #context: Context.Context<never>
+  readonly #attributes: Readonly<Record<string, string>>
+  readonly #onEmpty: () => void
+  readonly #duration: Metric.Histogram<number>
+
+  constructor(context: Context.Context<never>, labels: ProviderLabels, onEmpty: () => void) {
+    this.#context = context
+    this.#attributes = { ...labels }
+    this.#onEmpty = onEmpty
+    for (const { description, id, name } of counters) {
+      this.#counter(id, description, this.#attributes, name, (reading) => countsOf(reading)[name])
+    }
+    this.#gauge("jwks_cache_keys", "Usable keys held.", () => this.#sum((reading) => reading.keys))
+    this.#gauge(
+      "jwks_cache_expires_at_seconds",
+      "When the held set's lifetime ends, in Unix seconds; 0 without a set, the earliest where providers share the series.",
+      () => {
+        const times = this.#readAll().flatMap(({ expiresAt }) => (expiresAt > 0 ? [expiresAt / 1_000] : []))
+        return times.length === 0 ? 0 : Math.min(...times)
+      },
+    )
+    this.#duration = Metric.histogram("jwks_cache_refresh_duration_seconds", {
+      description: "How long refreshes took, in seconds.",
+      boundaries: durationBoundaries,
+      attributes: this.#attributes,
+    })
+  }
+
+  add(read: () => ProviderReading): ProviderMetrics {
+    this.#readers.add(read)
+    for (const reason of read().refreshErrors.keys()) this.#openReason(reason)
+    return {
+      flightEnded: (seconds) => this.#duration.updateUnsafe(seconds, this.#context),
+      failedFor: (reason) => this.#openReason(reason),
+      close: () => this.#remove(read),
+    }
+  }
+
+  #remove(read: () => ProviderReading): void {
+    if (!this.#readers.delete(read)) return
+    // Without labels the series belong to the registry, not to one provider, and must never count backwards.
+    if (this.#readers.size > 0 || !("tenant" in this.#attributes)) {
+      const reading = read()
+      for (const [name, value] of Object.entries(countsOf(reading))) this.#retain(name, value)
+      for (const [reason, value] of reading.refreshErrors) this.#retain(`error:${reason}`, value)
+      return
+    }
+    this.end()
+    this.#onEmpty()
+  }
+
+  /** Takes every series out of the metric registry. */
+  end(): void {
+    for (const registration of this.#registrations) registration.remove()
+    Metric.removeUnsafe(this.#duration, this.#context)
+  }
+
+  #retain(name: string, value: number): void {
+    this.#gone.set(name, (this.#gone.get(name) ?? 0) + value)
+  }
+
+  #openReason(reason: string): void {
+    if (this.#reasons.has(reason)) return
+    this.#reasons.add(reason)
+    this.#counter(
+      "jwks_cache_refresh_errors_total",
+      "Refreshes that failed, by reason.",
+      { ...this.#attributes, reason },
+      `error:${reason}`,
+      (reading) => reading.refreshErrors.get(reason) ?? 0,
+    )
+  }
+
+  #counter(
+    id: string,
+    description: string,
+    attributes: Readonly<Record<string, string>>,
+    name: string,
+    value: (reading: ProviderReading) => number,
+  ): void {
+    const metric = Metric.counter(id, { description, attributes, incremental: true })
+    this.#registrations.push(
+      Metric.registerUnsafe(metric, this.#context, {
+        get: () => ({ count: (this.#gone.get(name) ?? 0) + this.#sum(value), incremental: true }),
+        update: () => {},
+        modify: () => {},
+      }),
+    )
+  }
+
+  #gauge(id: string, description: string, value: () => number): void {
+    const metric = Metric.gauge(id, { description, attributes: this.#attributes })
+    this.#registrations.push(
+      Metric.registerUnsafe(metric, this.#context, {
+        get: () => ({ value: value() }),
+        update: () => {},
+        modify: () => {},
+      }),
+    )
+  }
+
+  #readAll(): ReadonlyArray<ProviderReading> {
+    return Array.from(this.#readers, (read) => read())
+  }
+
+  #sum(value: (reading: ProviderReading) => number): number {
+    return this.#readAll().reduce((sum, reading) => sum + value(reading), 0)
+  }
+}

@@ -1,0 +1,177 @@
+/**
+ * From what a caller registers to a `Provider` that passed every rule: defaults filled in, limits kept,
+ * rules that look at several fields checked.
+ */
+import * as Result from "effect/Result"
+import { InvalidRegistration } from "../JwksError.ts"
+import { defaultSettings, type JwksRegistryOptions, type Provider, type ResolvedSettings } from "../Provider.ts"
+import { checkUrl, type UrlPolicy } from "../security/UrlPolicy.ts"
+import { checkLimits, tighten } from "./Limits.ts"
+import { checkOptions, checkRegistration, type GivenSettings, type RuleIssue } from "./SettingsSchema.ts"
+
+/** Registry options with every default filled in. */
+export interface ResolvedOptions {
+  readonly requireHttps: boolean
+  readonly allowedDomains: ReadonlyArray<string>
+  /** What a registration gets where it says nothing: the registry's `defaults`, kept within `limits`. */
+  readonly defaults: ResolvedSettings
+  readonly limits: GivenSettings
+  readonly providers: ReadonlyArray<unknown>
+  readonly maxConcurrentFetches: number
+  readonly maxProvidersPerTenant: number
+  readonly allowPrivateAddresses: boolean | ReadonlyArray<string>
+  readonly idleAfter: number
+  readonly metricLabels: "provider" | "none"
+  readonly eventBuffer: number
+}
+
+/** Checks the options of a registry and fills in the defaults. */
+export const resolveOptions = (options: JwksRegistryOptions): Result.Result<ResolvedOptions, InvalidRegistration> => {
+  const checked = checkOptions(options)
+  if (Result.isFailure(checked)) return refuse(checked.failure)
+  const given = checked.success
+  const limits = given.limits ?? {}
+  const defaults = tighten(complete(given.defaults ?? {}, defaultSettings), limits)
+  const issues = [
+    ...checkLimits(given.defaults ?? {}, limits, "defaults."),
+    ...crossFieldIssues(defaults, "defaults."),
+    ...(given.snapshotKey === undefined
+      ? []
+      : [{ field: "snapshotKey", rule: "is not supported yet: leave it out, sets are held in memory only" }]),
+    ...(given.unsignedSnapshots === true
+      ? [{ field: "unsignedSnapshots", rule: "is not supported yet: leave it out, sets are held in memory only" }]
+      : []),
+  ]
+  if (issues.length > 0) return refuse(issues)
+  return Result.succeed({
+    requireHttps: given.requireHttps ?? true,
+    allowedDomains: given.allowedDomains ?? [],
+    defaults,
+    limits,
+    providers: given.providers ?? [],
+    maxConcurrentFetches: given.maxConcurrentFetches ?? 16,
+    maxProvidersPerTenant: given.maxProvidersPerTenant ?? 16,
+    allowPrivateAddresses: given.allowPrivateAddresses ?? false,
+    idleAfter: given.idleAfter ?? Number.POSITIVE_INFINITY,
+    metricLabels: given.metricLabels ?? "provider",
+    eventBuffer: given.eventBuffer ?? 1_024,
+  })
+}
+
+/** Checks a registration against the registry's options and the providers that its tenant has. */
+export const resolveRegistration = (
+  registration: unknown,
+  options: ResolvedOptions,
+  providersOf: (tenant: string) => ReadonlyArray<Provider>,
+): Result.Result<Provider, InvalidRegistration> => {
+  const checked = checkRegistration(registration)
+  if (Result.isFailure(checked)) return refuse(checked.failure)
+  const { issuer, jwksUrl, provider, tenant, ...given } = checked.success
+  const settings = complete(given, options.defaults)
+  const neighbours = providersOf(tenant).filter((other) => other.provider !== provider)
+  const issues = [
+    ...checkLimits(given, options.limits, ""),
+    ...crossFieldIssues(settings, ""),
+    ...neighbourIssues(tenant, issuer, options, neighbours),
+  ]
+  if (jwksUrl === undefined) {
+    issues.push(
+      issuer === undefined
+        ? { field: "jwksUrl", rule: "give the URL of the JWK Set, such as https://id.example.com/jwks" }
+        : { field: "issuer", rule: "discovery is not supported yet: give jwksUrl as well" },
+    )
+    return refuse(issues)
+  }
+  const url = new URL(jwksUrl)
+  const definite: Provider = { tenant, provider, jwksUrl: url, issuer, settings }
+  // What address a literal host names is refused when it is fetched, by the operator's exemptions.
+  const refused = checkUrl(url, { ...urlPolicyOf(definite, options), allowPrivateAddresses: true })
+  if (refused !== undefined)
+    issues.push({ field: "jwksUrl", rule: `${refused.rule}${url.protocol === "http:" ? httpHint : ""}` })
+  return issues.length > 0 ? refuse(issues) : Result.succeed(definite)
+}
+
+const httpHint = ": write https, or set requireHttps to false both here and in the registry's options"
+
+/** The URL rules of the registry and of the registration together: both must be passed. */
+export const urlPolicyOf = ({ settings }: Provider, options: ResolvedOptions): UrlPolicy => ({
+  requireHttps: options.requireHttps || settings.requireHttps,
+  allowedDomainLists: [options.allowedDomains, options.limits.allowedDomains ?? [], settings.allowedDomains],
+  allowPrivateAddresses: options.allowPrivateAddresses,
+})
+
+/** Settings that decide what is fetched from where: a held set outlives only registrations that agree on them. */
+export const transportIdentity = ({ issuer, jwksUrl, settings }: Provider): string =>
+  JSON.stringify([
+    jwksUrl.href,
+    issuer,
+    settings.requireHttps,
+    settings.allowedDomains,
+    settings.maxResponseBytes,
+    settings.maxRedirects,
+    settings.pinnedSpki,
+  ])
+
+const refuse = (issues: ReadonlyArray<RuleIssue>): Result.Result<never, InvalidRegistration> =>
+  Result.fail(new InvalidRegistration({ issues }))
+
+/** What was given, completed from `base`. */
+const complete = (given: GivenSettings, base: ResolvedSettings): ResolvedSettings => ({
+  ...base,
+  ...given,
+  kidRefresh: { ...base.kidRefresh, ...given.kidRefresh },
+  retryPolicy: { ...base.retryPolicy, ...given.retryPolicy },
+})
+
+/** Rules that look at several settings. */
+const crossFieldIssues = (settings: ResolvedSettings, prefix: string): Array<RuleIssue> => [
+  ...(settings.algorithms.length === 0
+    ? [{ field: `${prefix}algorithms`, rule: "must name an algorithm that the registry's limits allow" }]
+    : []),
+  ...(settings.maxTtl < settings.minTtl
+    ? [{ field: `${prefix}maxTtl`, rule: `must not be under minTtl (${settings.minTtl} ms)` }]
+    : []),
+  ...(settings.retryPolicy.maxBackoff < settings.retryPolicy.initialBackoff
+    ? [
+        {
+          field: `${prefix}retryPolicy.maxBackoff`,
+          rule: `must not be under initialBackoff (${settings.retryPolicy.initialBackoff} ms)`,
+        },
+      ]
+    : []),
+  ...(settings.pinnedSpki.length > 0
+    ? [
+        {
+          field: `${prefix}pinnedSpki`,
+          rule: "the HTTP client can not enforce pins: leave it out, or use a transport that can",
+        },
+      ]
+    : []),
+]
+
+const neighbourIssues = (
+  tenant: string,
+  issuer: string | undefined,
+  options: ResolvedOptions,
+  neighbours: ReadonlyArray<Provider>,
+): Array<RuleIssue> => {
+  const sharing = issuer === undefined ? undefined : neighbours.find((neighbour) => neighbour.issuer === issuer)
+  return [
+    ...(sharing === undefined
+      ? []
+      : [
+          {
+            field: "issuer",
+            rule: `provider ${sharing.provider} of this tenant vouches for it already: an issuer belongs to one provider`,
+          },
+        ]),
+    ...(neighbours.length < options.maxProvidersPerTenant
+      ? []
+      : [
+          {
+            field: "provider",
+            rule: `tenant ${tenant} has ${neighbours.length} providers already, maxProvidersPerTenant allows no more`,
+          },
+        ]),
+  ]
+}

@@ -1,0 +1,220 @@
+/**
+ * The shape and the bounds of everything that a caller may say, with a message for each breach that
+ * says what to write instead.
+ */
+import * as Duration from "effect/Duration"
+import * as Result from "effect/Result"
+import * as Schema from "effect/Schema"
+import * as SchemaIssue from "effect/SchemaIssue"
+import * as SchemaTransformation from "effect/SchemaTransformation"
+import * as Struct from "effect/Struct"
+import { JwsAlgorithm } from "../jwk/Jwk.ts"
+import { isSpkiPin } from "../security/SpkiPin.ts"
+import { canonicalDomain } from "../security/UrlPolicy.ts"
+
+/** One breach: the field, and what to write instead. */
+export interface RuleIssue {
+  readonly field: string
+  readonly rule: string
+}
+
+const second = 1_000
+const day = 24 * 3_600 * second
+
+const isDuration = (u: unknown): u is Duration.Input => {
+  if (u === undefined || u === null) return false
+  const parsed = Result.try(() => Duration.fromInputUnsafe(u as Duration.Input))
+  return Result.isSuccess(parsed) && Duration.isFinite(parsed.success) && !Duration.isNegative(parsed.success)
+}
+
+/** A duration as callers write it, in milliseconds. */
+const Millis = Schema.declare(isDuration)
+  .annotate({
+    message: 'must be a finite duration, such as "30 seconds" or 30000 (milliseconds), and not negative',
+  })
+  .pipe(
+    Schema.decodeTo(
+      Schema.Number,
+      SchemaTransformation.transform({
+        decode: (input: Duration.Input) => Duration.toMillis(Duration.fromInputUnsafe(input)),
+        encode: (millis: number): Duration.Input => millis,
+      }),
+    ),
+  )
+
+const duration = (minimum: number, maximum: number, message: string) =>
+  Millis.check(Schema.isBetween({ minimum, maximum }, { message }))
+
+const integer = (minimum: number, maximum: number) => {
+  const message = `must be a whole number from ${minimum} to ${maximum}`
+  return Schema.Int.annotate({ message }).check(Schema.isBetween({ minimum, maximum }, { message }))
+}
+
+const flag = Schema.Boolean.annotate({ message: "must be true or false" })
+
+const text = (rule: string, isValid: (value: string) => boolean) =>
+  Schema.String.annotate({ message: rule }).check(Schema.makeFilter((value: string) => isValid(value) || rule))
+
+const listOf = <S extends Schema.Constraint>(item: S, rule: string) => Schema.Array(item).annotate({ message: rule })
+
+/** Tenants and providers: 1 to 128 printable ASCII characters without spaces. */
+const Id = text("must be 1 to 128 printable ASCII characters without spaces", (id) => /^[\x21-\x7e]{1,128}$/.test(id))
+
+const AbsoluteUrl = text(
+  'must be an absolute http or https URL without userinfo and fragment, such as "https://id.example.com/jwks"',
+  (value) => {
+    const url = URL.canParse(value) ? new URL(value) : undefined
+    return (
+      url !== undefined &&
+      (url.protocol === "https:" || url.protocol === "http:") &&
+      url.username === "" &&
+      url.password === "" &&
+      // An empty fragment or userinfo leaves no trace in the parsed URL.
+      !/[#@\s\\]/.test(value.split("?")[0] ?? "") &&
+      !value.includes("#")
+    )
+  },
+)
+
+const Domains = listOf(
+  text(
+    'must be a domain such as "example.com", without scheme, port, path or wildcard',
+    (domain) => canonicalDomain(domain) !== undefined,
+  ),
+  'must be a list of domains, such as ["example.com"]',
+)
+
+const settings = {
+  algorithms: listOf(
+    JwsAlgorithm.annotate({ message: `must be one of ${JwsAlgorithm.literals.join(", ")}` }),
+    'must be a list of JWS algorithms, such as ["RS256"]',
+  ).check(
+    Schema.makeFilter(
+      (list: ReadonlyArray<unknown>) => list.length > 0 || "must name at least one algorithm, or be left out",
+    ),
+  ),
+  requireHttps: flag,
+  allowedDomains: Domains,
+  minTtl: duration(30 * second, 30 * day, "must be at least 30 seconds and at most 30 days"),
+  maxTtl: duration(30 * second, 30 * day, "must be at least 30 seconds and at most 30 days"),
+  defaultTtl: duration(second, 30 * day, "must be at least 1 second and at most 30 days"),
+  refreshEarly: duration(second, 30 * day, "must be at least 1 second and at most 30 days"),
+  prefetchJitter: duration(0, 30 * day, "must be at most 30 days"),
+  staleWhileError: duration(0, 365 * day, "must be at most 365 days; 0 for never"),
+  negativeCacheTtl: duration(0, day, "must be at most 1 day; 0 for not at all"),
+  kidRefresh: Schema.Struct({
+    burst: Schema.optionalKey(integer(1, 1_000)),
+    every: Schema.optionalKey(duration(second, day, "must be at least 1 second and at most 1 day")),
+  }).annotate({
+    message: 'must be an object such as { burst: 2, every: "30 seconds" }',
+    messageUnexpectedKey: "is no field of kidRefresh; the fields are burst, every",
+  }),
+  retryPolicy: Schema.Struct({
+    maxRetries: Schema.optionalKey(integer(0, 10)),
+    attemptTimeout: Schema.optionalKey(
+      duration(1, 300 * second, "must be at least 1 millisecond and at most 5 minutes"),
+    ),
+    initialBackoff: Schema.optionalKey(duration(0, 300 * second, "must be at most 5 minutes")),
+    maxBackoff: Schema.optionalKey(duration(0, 300 * second, "must be at most 5 minutes")),
+    deadline: Schema.optionalKey(duration(1, 600 * second, "must be at least 1 millisecond and at most 10 minutes")),
+    jitter: Schema.optionalKey(
+      Schema.Literals(["none", "full", "decorrelated"]).annotate({ message: "must be none, full or decorrelated" }),
+    ),
+  }).annotate({
+    message: 'must be an object such as { maxRetries: 2, deadline: "8 seconds" }',
+    messageUnexpectedKey:
+      "is no field of retryPolicy; the fields are maxRetries, attemptTimeout, initialBackoff, maxBackoff, deadline, jitter",
+  }),
+  maxResponseBytes: integer(1, 16 * 1_048_576),
+  maxKeys: integer(1, 10_000),
+  maxRedirects: integer(0, 10),
+  pinnedSpki: listOf(
+    text("must be the base64 SHA-256 digest of a SubjectPublicKeyInfo (44 characters)", isSpkiPin),
+    "must be a list of base64 SHA-256 digests",
+  ),
+  minRsaBits: integer(1_024, 8_192),
+  removedKeyGrace: duration(0, 30 * day, "must be at most 30 days; 0 for not at all"),
+  strictHttp: flag,
+  warm: flag,
+}
+
+const allOptional = Struct.map(Schema.optionalKey)
+
+const optionalSettings = Schema.Struct(settings).mapFields(allOptional).fields
+
+const RequiredId = Id.pipe(Schema.annotateKey({ messageMissingKey: "is required" }))
+
+const Settings = Schema.Struct(optionalSettings).annotate({
+  message: "must be an object of provider settings",
+  messageUnexpectedKey: "is no provider setting; check its spelling",
+})
+
+const Registration = Schema.Struct({
+  tenant: RequiredId,
+  provider: RequiredId,
+  jwksUrl: Schema.optionalKey(AbsoluteUrl),
+  issuer: Schema.optionalKey(AbsoluteUrl),
+  ...optionalSettings,
+}).annotate({
+  message: "must be an object with tenant, provider and jwksUrl",
+  messageUnexpectedKey: "is no field of a registration; check its spelling",
+})
+
+const Options = Schema.Struct({
+  requireHttps: flag,
+  allowedDomains: Domains,
+  defaults: Settings,
+  limits: Settings,
+  // Each is checked as a registration, once the options are known.
+  providers: listOf(Schema.Unknown, "must be a list of registrations"),
+  maxConcurrentFetches: integer(1, 1_024),
+  maxProvidersPerTenant: integer(1, 10_000),
+  allowPrivateAddresses: Schema.Union([Schema.Boolean, Schema.Array(Schema.String)]).annotate({
+    message: 'must be true, false or a list of hosts, such as ["id.intranet.example"]',
+  }),
+  idleAfter: duration(second, 365 * day, "must be at least 1 second and at most 365 days"),
+  metricLabels: Schema.Literals(["provider", "none"]).annotate({ message: "must be provider or none" }),
+  snapshotKey: Schema.Unknown,
+  unsignedSnapshots: flag,
+  eventBuffer: integer(1, 1_048_576),
+})
+  .mapFields(allOptional)
+  .annotate({
+    message: "must be an object of registry options",
+    messageUnexpectedKey: "is no option of the registry; check its spelling",
+  })
+
+const format = SchemaIssue.makeFormatterStandardSchemaV1()
+
+const fieldOf = (path: ReadonlyArray<PropertyKey | { readonly key: PropertyKey }> | undefined): string =>
+  (path ?? [])
+    .map((part) => (typeof part === "object" ? part.key : part))
+    .reduce<string>(
+      (field, key) => (typeof key === "number" ? `${field}[${key}]` : `${field}${field && "."}${String(key)}`),
+      "",
+    )
+
+/** A member that is `undefined` was not given. */
+const given = (u: unknown): unknown =>
+  typeof u === "object" && u !== null && Object.getPrototypeOf(u) === Object.prototype
+    ? Object.fromEntries(
+        Object.entries(u).flatMap(([key, value]) => (value === undefined ? [] : [[key, given(value)]])),
+      )
+    : u
+
+const checker =
+  <S extends Schema.ConstraintDecoder<unknown>>(schema: S) =>
+  (input: unknown): Result.Result<S["Type"], ReadonlyArray<RuleIssue>> =>
+    Result.mapError(
+      Schema.decodeUnknownResult(schema, { errors: "all", onExcessProperty: "error" })(given(input)),
+      ({ issue }) => format(issue).issues.map(({ message, path }) => ({ field: fieldOf(path), rule: message })),
+    )
+
+/** Checks the shape and the bounds of a registration; durations become milliseconds. */
+export const checkRegistration = checker(Registration)
+
+/** Checks the shape and the bounds of the registry's options; `providers` are checked one by one. */
+export const checkOptions = checker(Options)
+
+/** Provider settings as they were given, with durations in milliseconds. */
+export type GivenSettings = typeof Settings.Type
