@@ -1,0 +1,17 @@
+/**
+ * Identity providers for tests, on a socket or on the test's clock, with faults on demand.
+ */
+export * as ProviderKeys from "./ProviderKeys.ts"
+export * as TestRegistry from "./TestRegistry.ts"
+export { FakeProvider } from "./FakeProvider.ts"
+export type { Connections, FakeProviderOptions, ListeningProvider } from "./FakeProvider.ts"
+export { ScriptedProvider } from "./ScriptedProvider.ts"
+export type { ScriptedProviderOptions } from "./ScriptedProvider.ts"
+export { staticKeys } from "./StaticKeys.ts"
+export type { StaticKeysOptions } from "./StaticKeys.ts"
+export type { BodyOptions, Endpoint, Fault, FaultOptions, Faults, StatusOptions } from "./Faults.ts"
+export type { IdentityProvider, IdentityProviderOptions } from "./IdentityProvider.ts"
+export type { Representation } from "./Representation.ts"
+export type { RecordedRequest, RequestLog } from "./RequestLog.ts"
+export type { ResponseSettings } from "./ResponseSettings.ts"
+export type { SigningAlgorithm, SigningKey, SigningKeyOptions } from "./SigningKey.ts"
