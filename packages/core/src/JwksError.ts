@@ -198,7 +198,7 @@ export class KeyNotFound extends Schema.TaggedError<KeyNotFound>()("KeyNotFound"
   provider: optionalProvider,
   kid: Schema.optionalKey(Schema.String),
   confirmed: Schema.Boolean,
-  dropped: Schema.optionalKey(Schema.Union([DropReason, Schema.Literal("AlgorithmMismatch")])),
+  dropped: Schema.optionalKey(DropReason),
   retryAfterMillis: Schema.optionalKey(Schema.Number),
 }) {
   override get message(): string {

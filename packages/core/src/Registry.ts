@@ -188,13 +188,13 @@ class Registry {
     this.#tenants.set(provider.tenant, tenant)
 
     const before = tenant.entries.get(provider.provider)
-    const handover = before && adopt(before.cache.supersede(), before.cache.provider, provider)
+    const last = before?.cache
     const cache = new ProviderCache(
       this.#environment,
       provider,
       urlPolicyOf(provider, this.#options),
       (event, at) => this.#observe(entry, event, at),
-      handover,
+      last && adopt(last.handover, last.provider, provider),
     )
     const entry = before ?? new Entry(cache)
     entry.cache = cache
@@ -204,6 +204,7 @@ class Registry {
     )
     tenant.entries.set(provider.provider, entry)
     tenant.sole = tenant.entries.size === 1 ? entry : undefined
+    last?.supersede()
     cache.observe({ _tag: "ProviderRegistered", url: displayUrl(provider.jwksUrl), replaced: before !== undefined })
     cache.start()
     return Result.succeed(undefined)

@@ -20,12 +20,12 @@ import type { FetchFailure } from "../http/RetryPolicy.ts"
 import * as Instant from "../Instant.ts"
 import { displayUrl, JwksUnavailable, type UnavailableReason } from "../JwksError.ts"
 import type { JwksEventBody } from "../JwksEvent.ts"
-import type { ParsedJwks } from "../jwk/Jwks.ts"
+import type { ParsedJwks, UsableKey } from "../jwk/Jwks.ts"
 import { diff } from "../jwk/KeyPolicy.ts"
 import type { ProviderReading } from "../metrics/JwksMetrics.ts"
 import type { Provider } from "../Provider.ts"
 import type { ProviderStatus } from "../ProviderStatus.ts"
-import type { Freshness } from "../Resolved.ts"
+import type { Freshness, KeyChanges } from "../Resolved.ts"
 import type { UrlPolicy } from "../security/UrlPolicy.ts"
 import * as CacheState from "./CacheState.ts"
 import type { FetchPermits, PermitRequest } from "./FetchPermits.ts"
@@ -105,10 +105,8 @@ export class ProviderCache {
     )
     this.slot.hits = before?.hits ?? 0
     this.slot.staleHits = before?.staleHits ?? 0
-    const now = this.#now()
-    this.slot.usedAt = now.wall
+    this.slot.usedAt = this.#now().wall
     this.resolving = new Resolving(this.#port(), this.#counts, before?.budget)
-    this.#show(now)
   }
 
   /** Tells an event of this provider. */
@@ -116,26 +114,32 @@ export class ProviderCache {
     this.#observe(event, this.#now())
   }
 
-  /** Starts the first flight where nothing is held and nothing forbids it. */
+  /** Begins to serve and to refresh; where nothing is held and nothing forbids it, with a first flight. */
   start(): void {
     const state = this.#current
+    this.#show(this.#now())
     if (state._tag === "Empty" && state.failure === undefined && this.provider.settings.warm) this.#join(background)
   }
 
-  /** Ends this generation: its flight commits nothing, its waiters ask the registry again. */
-  supersede(): Handover {
-    const { failure } = this.#current
-    const held = CacheState.heldOf(this.#current)
-    this.#stop("superseded")
+  /** What the next generation may take over. */
+  get handover(): Handover {
     return {
-      held,
-      failure,
+      held: CacheState.heldOf(this.#current),
+      failure: this.#current.failure,
       budget: this.resolving.budget,
       lastAttemptTimedOut: this.#lastAttemptTimedOut,
       counts: this.#counts,
       hits: this.slot.hits,
       staleHits: this.slot.staleHits,
     }
+  }
+
+  /**
+   * Ends this generation: its flight commits nothing, and its waiters ask the registry again. They do so
+   * at once, inside this call: the registry must show the next generation by then.
+   */
+  supersede(): void {
+    this.#stop("superseded")
   }
 
   /** The layer closes: every waiter gets `RegistryClosed`. */
@@ -480,7 +484,10 @@ export class ProviderCache {
     )
     if (failure !== undefined) this.#observe({ _tag: "RefreshRecovered", failures: failure.count }, now)
     if (isChanged) {
-      this.#observe({ _tag: "KeysChanged", ...changes, kids: kidsOf(before?.jwks, held.jwks) }, now)
+      this.#observe(
+        { _tag: "KeysChanged", ...changes, kids: kidsOf(changes, [...(before?.jwks.keys ?? []), ...held.jwks.keys]) },
+        now,
+      )
     }
     if (outcome._tag === "Updated") this.#observeDropped(before?.jwks, outcome.jwks, now)
     this.#show(now)
@@ -576,9 +583,13 @@ export class ProviderCache {
   }
 }
 
-const kidsOf = (before: ParsedJwks | undefined, after: ParsedJwks): Readonly<Record<string, string>> =>
-  Object.fromEntries(
-    [...(before?.keys ?? []), ...after.keys].flatMap(({ kid, thumbprint }) =>
-      kid === undefined ? [] : [[thumbprint, kid] as const],
-    ),
+/** The kid of each thumbprint that the changes name. */
+const kidsOf = (
+  { added, changed, removed }: KeyChanges,
+  keys: ReadonlyArray<UsableKey>,
+): Readonly<Record<string, string>> => {
+  const named = new Set([...added, ...removed, ...changed.flatMap(({ from, to }) => [from, to])])
+  return Object.fromEntries(
+    keys.flatMap(({ kid, thumbprint }) => (kid === undefined || !named.has(thumbprint) ? [] : [[thumbprint, kid]])),
   )
+}
