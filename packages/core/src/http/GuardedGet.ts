@@ -139,7 +139,8 @@ const send = (
 /** What clients read from the fiber: no redirects, cookies, referrer, trace headers or client spans. */
 const withRequestSettings = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
   Effect.flatMap(Effect.serviceOption(FetchHttpClient.RequestInit), (given) => {
-    // Other settings of the user (a proxy's dispatcher) stay, but for headers.
+    // Other settings of the user (a proxy's dispatcher) stay, but for headers. Those that the fetch layer was
+    // built with are not to be seen from here, and are replaced.
     const { headers: _, ...init } = Option.getOrElse(given, (): RequestInit => ({}))
     return effect.pipe(
       Effect.provideService(FetchHttpClient.RequestInit, {

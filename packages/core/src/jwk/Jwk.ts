@@ -32,8 +32,9 @@ export type JwsAlgorithm = typeof JwsAlgorithm.Type
 export const allJwsAlgorithms: ReadonlyArray<JwsAlgorithm> = JwsAlgorithm.literals
 
 /**
- * A public JSON Web Key (RFC 7517 section 4). Frozen through and through; base64url members are in
- * their canonical spelling, everything else is as the provider published it.
+ * A public JSON Web Key (RFC 7517 section 4). Frozen through and through; the key's numbers are in their
+ * canonical spelling, everything else is as the provider published it. Members whose value has another
+ * type than here are left out.
  */
 export interface Jwk {
   /** Key type: `RSA`, `EC`, `OKP` or `AKP` (RFC 7517 section 4.1). */

@@ -31,7 +31,7 @@ export const DropReason = Schema.Literals([
   "RsaExponentInvalid",
   /** RSA with more than two primes (`oth`). */
   "RsaMultiPrime",
-  /** A coordinate of the wrong length, or a point that is not on the curve. */
+  /** A coordinate of the wrong length, a point that is not on the curve, or one of small order. */
   "InvalidPoint",
   /** An `AKP` public key of the wrong length for its algorithm. */
   "InvalidPublicKey",

@@ -216,10 +216,14 @@ describe("guardedGet", () => {
       }),
     )
 
-    it.effect("accepts a response that names the asked URL, a fragment aside", () =>
+    it.effect("accepts a response that names the asked URL, a fragment aside, or none", () =>
       Effect.gen(function* () {
-        for (const url of [start, `${start}#part`, "https://IDP.example.com:443/jwks"]) {
-          const { client } = scriptedClient(() => oddResponse({ url }, new Response("{}")))
+        for (const url of [start, `${start}#part`, "https://IDP.example.com:443/jwks", ""]) {
+          const { client } = scriptedClient((_, given) =>
+            Effect.succeed(
+              Object.create(HttpClientResponse.fromWeb(given, new Response("{}")), { url: { value: url } }),
+            ),
+          )
           assert.strictEqual((yield* guardedGet(client, request())).status, 200)
         }
       }),
@@ -518,6 +522,18 @@ describe("guardedGet", () => {
         yield* guardedGet(client, request()).pipe(Effect.withSpan("parent"), Effect.withTracer(tracer))
         assert.deepStrictEqual(spans, ["parent"])
         assert.deepStrictEqual(asked[0]?.headers, { accept: "application/json" })
+      }),
+    )
+
+    it.effect("is left without trace headers by clients that make spans of their own", () =>
+      Effect.gen(function* () {
+        const propagated: Array<boolean> = []
+        const client = HttpClient.make((given, _url, _signal, fiber) => {
+          propagated.push(fiber.getRef(HttpClient.TracerPropagationEnabled))
+          return Effect.succeed(HttpClientResponse.fromWeb(given, new Response("{}")))
+        })
+        yield* guardedGet(client, request())
+        assert.deepStrictEqual(propagated, [false])
       }),
     )
 

@@ -169,10 +169,15 @@ describe("fetchJwks", () => {
   describe("a 304 that confirms nothing", () => {
     it.effect("because nothing was asked leads to one more request past caches", () =>
       Effect.gen(function* () {
-        const { asked, client } = scriptedClient(() => (asked.length === 1 ? notModified() : new Response("{}")))
-        const response = yield* fetchJwks(client, options())
-        assert.strictEqual(response._tag, "Fetched")
-        assert.deepStrictEqual(asked.map(conditionsOf), [unconditional, { ...unconditional, cacheControl: "no-cache" }])
+        for (const given of [undefined, { url: start }, { url: start, etag: "not\nsendable" }]) {
+          const { asked, client } = scriptedClient(() => (asked.length === 1 ? notModified() : new Response("{}")))
+          const response = yield* fetchJwks(client, options({ validators: given }))
+          assert.strictEqual(response._tag, "Fetched")
+          assert.deepStrictEqual(asked.map(conditionsOf), [
+            unconditional,
+            { ...unconditional, cacheControl: "no-cache" },
+          ])
+        }
       }),
     )
 

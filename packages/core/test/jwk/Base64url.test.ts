@@ -38,7 +38,7 @@ describe("decode", () => {
     ["a vertical tab", "AA\vAA"],
     ["a null character", "AAAA\0"],
     ["padding in the middle", "AA==AAAA"],
-    ["three padding characters", "A==="],
+    ["three padding characters", "AA==="],
   ] as const)("refuses %s", ([, text]) => {
     expect(decode(text)).toBeUndefined()
   })
