@@ -42,7 +42,7 @@ export interface Jwk {
   /** Intended use, absent or `sig` (RFC 7517 section 4.2). */
   readonly use?: string
   /** Allowed operations, absent or with `verify` (RFC 7517 section 4.3). */
-  readonly key_ops?: ReadonlyArray<string>
+  readonly key_ops?: Array<string>
   /** The one algorithm that the provider intends this key for (RFC 7517 section 4.4). */
   readonly alg?: string
   /** Key id (RFC 7517 section 4.5). */
@@ -50,7 +50,7 @@ export interface Jwk {
   /** Certificate URL; kept, never followed (RFC 7517 section 4.6). */
   readonly x5u?: string
   /** Certificate chain, base64 DER (RFC 7517 section 4.7). */
-  readonly x5c?: ReadonlyArray<string>
+  readonly x5c?: Array<string>
   /** Certificate SHA-1 thumbprint (RFC 7517 section 4.8). */
   readonly x5t?: string
   /** Certificate SHA-256 thumbprint (RFC 7517 section 4.9). */
