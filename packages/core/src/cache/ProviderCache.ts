@@ -469,7 +469,8 @@ export class ProviderCache {
     this.#backoff = undefined
     this.#counts.refreshes += 1
     if (outcome._tag === "Confirmed") this.#counts.notModified += 1
-    if (isChanged) this.resolving.forgetAbsences()
+    // Also after a change that shows in no thumbprint: a key that got another kid, or another `alg`.
+    if (outcome._tag === "Updated" && !hasSameAnswers(before?.jwks, outcome.jwks)) this.resolving.forgetAbsences()
     this.#set(CacheState.succeed(this.#current, flight, held, outcome.verdict.keep))
 
     this.#observe(
@@ -581,6 +582,13 @@ export class ProviderCache {
       this.#observe({ _tag: "KeyDropped", reason, ...(kid === undefined ? {} : { kid }) }, now)
     }
   }
+}
+
+/** Whether two sets answer every question alike. */
+const hasSameAnswers = (before: ParsedJwks | undefined, after: ParsedJwks): boolean => {
+  const said = (jwks: ParsedJwks) =>
+    JSON.stringify(jwks.keys.map(({ algorithms, kid, thumbprint }) => [kid, thumbprint, algorithms]))
+  return before !== undefined && said(before) === said(after)
 }
 
 /** The kid of each thumbprint that the changes name. */

@@ -25,7 +25,7 @@ describe("judge", () => {
     const key = keptKey(sampleKeys[name])
     expect(key.jwk).toEqual(sampleKeys[name])
     // WebCrypto knows Ed448 and ML-DSA on the newest runtimes alone.
-    if (name !== "ed448" && name !== "mlDsa44") await jose.importJWK(key.jwk as jose.JWK, key.algorithms[0])
+    if (name !== "ed448" && name !== "mlDsa44") await jose.importJWK(key.jwk, key.algorithms[0])
   })
 
   it("drops a key for the first reason that applies, in the documented order", () => {
@@ -323,12 +323,15 @@ describe("parseDocument", () => {
     }
   })
 
-  it.each([ed448, ed25519, p521, rsa])("judges 2048 keys of $kty $crv within a second", (key) => {
-    const text = JSON.stringify({ keys: Array.from({ length: 2048 }, (_, i) => ({ ...key, kid: `${i}` })) })
-    const started = performance.now()
-    expect(parsed(text).keys).toHaveLength(2048)
-    expect(performance.now() - started).toBeLessThan(1000)
-  })
+  it.each([ed448, ed25519, p521, rsa])(
+    "judges 2048 keys of $kty $crv in less than a second of processor time",
+    (key) => {
+      const text = JSON.stringify({ keys: Array.from({ length: 2048 }, (_, i) => ({ ...key, kid: `${i}` })) })
+      const before = process.cpuUsage()
+      expect(parsed(text).keys).toHaveLength(2048)
+      expect(process.cpuUsage(before).user).toBeLessThan(1_000_000)
+    },
+  )
 
   it.prop("answers any JSON with a set or a rule", [Arbitrary.schema(Schema.Json)], ([json]) => {
     for (const text of [JSON.stringify(json), JSON.stringify({ keys: json }), JSON.stringify({ keys: [json] })]) {
