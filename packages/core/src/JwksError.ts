@@ -1,6 +1,6 @@
 /**
- * Everything that can go wrong, as typed errors, and the two questions that the cache asks about a
- * failed fetch: is it worth retrying, and may the last good set be served meanwhile.
+ * Everything that can go wrong, as typed errors, and the one question that the cache asks about a failed
+ * fetch: is it worth retrying. Every failure lets the last good set be served meanwhile.
  *
  * No message holds a response body, a query string or a secret; every URL was shortened by
  * {@link displayUrl}, and text that came from outside is quoted and cut by {@link quote}.
@@ -156,9 +156,6 @@ export const isTransient = (reason: UnavailableReason): boolean => {
       return false
   }
 }
-
-/** Whether the last good set may be served while this failure lasts (RFC 5861 section 4). */
-export const allowsStale = (reason: UnavailableReason): boolean => reason._tag !== "RegistryClosed"
 
 // -----------------------------------------------------------------------------
 // What callers get

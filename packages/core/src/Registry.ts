@@ -227,6 +227,8 @@ class Registry {
   /** Ends every flight with a typed error for its waiters. */
   close(): void {
     this.#isClosed = true
+    // A permit that one provider gives back must start nothing at the next.
+    this.#environment.permits.close()
     for (const { cache, metrics } of this.#entries()) {
       cache.close()
       metrics?.close()

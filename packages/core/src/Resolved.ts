@@ -38,8 +38,8 @@ export interface ResolvedKey {
 export interface ResolvedJwks {
   readonly tenant: string
   readonly provider: string
-  /** A JWK Set (RFC 7517 section 5) of the usable keys, ready for a JOSE library. */
-  readonly jwks: { readonly keys: ReadonlyArray<Jwk> }
+  /** A JWK Set (RFC 7517 section 5) of the usable keys, typed as JOSE libraries type it, and frozen. */
+  readonly jwks: { readonly keys: Array<Jwk> }
   readonly freshness: Freshness
   /** When the set was last fetched or revalidated. */
   readonly fetchedAt: number

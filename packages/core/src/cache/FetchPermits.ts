@@ -34,7 +34,7 @@ type Queue = Map<string, Array<Ticket>>
 const comparedTenants = 64
 
 export class FetchPermits {
-  readonly #max: number
+  #max: number
   readonly #share: number
   readonly #heldByTenant = new Map<string, number>()
   #held = 0
@@ -62,6 +62,11 @@ export class FetchPermits {
         Effect.onExit(restore(attempt), () => Effect.sync(() => this.#release(request))),
       ),
     )
+  }
+
+  /** Grants nothing any more: the registry is closing. */
+  close(): void {
+    this.#max = 0
   }
 
   /** Tells that `isWaitedFor` of a queued request turned true. */

@@ -16,8 +16,6 @@ export type FlightEnd =
       readonly held: HeldSet
       /** Absent after a 304. */
       readonly changes: KeyChanges | undefined
-      /** When the request was sent whose response this is, in the cache's own order of events. */
-      readonly sentAt: number
     }
   | { readonly _tag: "Failed"; readonly reason: UnavailableReason; readonly retryAt: Instant }
   /** The provider was registered anew, unregistered, or the layer was closed. */

@@ -58,6 +58,8 @@ export const answerFor = (frame: AnswerFrame, key: UsableKey): Answer => ({
 /** Builds every answer of a set once. */
 export const buildAnswers = (frame: AnswerFrame, jwks: ParsedJwks): Answers => {
   const all = jwks.keys.map((key) => answerFor(frame, key))
+  const frozenKeys = jwks.keys.map(({ jwk }) => jwk)
+  Object.freeze(frozenKeys)
   const byKid = new Map<string | undefined, Array<Answer>>()
   for (const answer of all) {
     if (answer.key.kid === undefined) continue
@@ -73,7 +75,7 @@ export const buildAnswers = (frame: AnswerFrame, jwks: ParsedJwks): Answers => {
       Object.freeze({
         tenant: frame.tenant,
         provider: frame.provider,
-        jwks: Object.freeze({ keys: Object.freeze(jwks.keys.map((key) => key.jwk)) }),
+        jwks: Object.freeze({ keys: frozenKeys }),
         freshness: frame.freshness,
         fetchedAt: frame.fetchedAt,
         expiresAt: frame.expiresAt,

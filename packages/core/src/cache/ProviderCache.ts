@@ -72,6 +72,8 @@ export class ProviderCache {
   #backoff: Stepper<BackoffInput> | undefined
   /** The order of questions and sent requests. */
   #sequence = 0
+  /** When the request was sent that last brought or confirmed a set, in that order. */
+  #confirmedAt = 0
   /** Prebuilt answers of the held set. */
   #answers: { readonly of: CacheState.HeldSet; fresh?: Answers; stale?: Answers } | undefined
   /** What the slot shows. */
@@ -238,6 +240,7 @@ export class ProviderCache {
       touch: () => this.#touch(),
       tick: () => ++this.#sequence,
       ended: () => this.#ended(),
+      confirmedAt: () => this.#confirmedAt,
       usability: (now) => this.#usability(now),
       servable: (now, allowStale) => this.#servable(now, allowStale),
       freshly: (held) => ({ held, answers: this.#answersOf(held, "fresh") }),
@@ -372,7 +375,8 @@ export class ProviderCache {
   #join(kind: FlightKind): Flight {
     const flight = CacheState.flightOf(this.#current)
     if (flight === undefined) return this.#begin(kind)
-    if (kind.noCache && flight.sentAt === 0) flight.noCache = true
+    // Of a request that is out already only the retries can change.
+    if (kind.noCache) flight.noCache = true
     if (kind.isWaitedFor && !flight.isWaitedFor) {
       flight.isWaitedFor = true
       if (flight.permit !== undefined) this.#environment.permits.reorder(flight.permit)
@@ -465,6 +469,7 @@ export class ProviderCache {
     const isChanged =
       changes !== undefined && changes.added.length + changes.removed.length + changes.changed.length > 0
 
+    this.#confirmedAt = flight.sentAt
     this.#lastAttemptTimedOut = false
     this.#backoff = undefined
     this.#counts.refreshes += 1
@@ -492,7 +497,7 @@ export class ProviderCache {
     }
     if (outcome._tag === "Updated") this.#observeDropped(before?.jwks, outcome.jwks, now)
     this.#show(now)
-    flight.end({ _tag: "Refreshed", held, changes, sentAt: flight.sentAt })
+    flight.end({ _tag: "Refreshed", held, changes })
   }
 
   #fail(flight: Flight, { reason, retryAfterMillis }: FetchFailure): void {
@@ -504,6 +509,8 @@ export class ProviderCache {
     const retryAfterUntil = retryAfterMillis === undefined ? undefined : Instant.plus(now, retryAfterMillis)
     const memory = Math.max(Math.min(delay, this.provider.settings.negativeCacheTtl), retryAfterMillis ?? 0)
 
+    // Also an attempt that the deadline cut short.
+    this.#lastAttemptTimedOut = reason._tag === "TimedOut"
     this.#counts.refreshes += 1
     this.#counts.refreshErrors.set(reason._tag, (this.#counts.refreshErrors.get(reason._tag) ?? 0) + 1)
     this.#set(

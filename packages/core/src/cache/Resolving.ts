@@ -13,7 +13,7 @@ import type { DropReason } from "../jwk/Jwks.ts"
 import { select } from "../jwk/KeyPolicy.ts"
 import type { Provider } from "../Provider.ts"
 import type { RefreshOutcome, ResolvedJwks, ResolvedKey, ResolveKeyOptions } from "../Resolved.ts"
-import type { Failure, HeldSet, Usability } from "./CacheState.ts"
+import type { Failure, HeldSet, RemovedKey, Usability } from "./CacheState.ts"
 import { awaited, demanded, type Flight, type FlightEnd, type FlightKind, forced } from "./Flight.ts"
 import { type Answer, type Answers, answerFor, answerOf, type HitSlot } from "./HitSlot.ts"
 import { findRemoved } from "./RemovedKeys.ts"
@@ -41,6 +41,8 @@ export interface ResolvingPort {
   readonly tick: () => number
   /** Set once the cache answers no more questions. */
   readonly ended: () => Effect.Effect<never, JwksUnavailable | Superseded> | undefined
+  /** When the request was sent that last brought or confirmed a set, in the same order. */
+  readonly confirmedAt: () => number
   readonly usability: (now: Instant.Instant) => Usability
   /** The set that may answer without waiting. */
   readonly servable: (now: Instant.Instant, allowStale: boolean) => Servable | undefined
@@ -87,6 +89,8 @@ export class Resolving {
   readonly #counts: ResolvingCounts
   readonly #absences = new Absences()
   #budget: KidBudget
+  /** Prebuilt answers for keys in grace. */
+  readonly #removedAnswers = new WeakMap<RemovedKey, Answer>()
   /** Whether the present lack of tokens, or the present back-off, has been reported. */
   #refusalReported = false
 
@@ -258,9 +262,7 @@ export class Resolving {
     if (end._tag === "Refreshed") {
       const said = this.#ask(question, this.#port.freshly(end.held), now)
       if (said._tag !== "Absent") return this.#settleLate(question, said, now)
-      if (end.sentAt < question.askedAt) return this.#absent(question, now)
-      this.#absences.remember(idOf(question), now, this.#port.provider.settings.negativeCacheTtl)
-      return Effect.fail(this.#notFound(question, { confirmed: true }))
+      return this.#absent(question, now)
     }
     const servable = this.#port.servable(now, question.allowStale)
     if (servable === undefined) return Effect.fail(this.#unavailable(end.reason, end.retryAt, now))
@@ -279,6 +281,10 @@ export class Resolving {
     if (ended !== undefined) return ended
     if (question.kid !== undefined && !mayBeKid(question.kid)) {
       return Effect.fail(this.#notFound(question, { confirmed: true, dropped: "InvalidKid" }))
+    }
+    if (this.#port.confirmedAt() > question.askedAt) {
+      this.#absences.remember(idOf(question), now, this.#port.provider.settings.negativeCacheTtl)
+      return Effect.fail(this.#notFound(question, { confirmed: true }))
     }
     if (this.#absences.has(idOf(question), now)) return Effect.fail(this.#notFound(question, { confirmed: true }))
     if (this.#port.flightUnderWay() !== undefined) return this.#look(question, this.#port.join(forced))
@@ -358,10 +364,11 @@ export class Resolving {
     if (removed === undefined) return selected
     const { provider, tenant } = this.#port.provider
     const { expiresAt, fetchedAt, key } = removed
-    return {
-      _tag: "Found",
-      answer: answerFor({ tenant, provider, freshness: "stale", fetchedAt, expiresAt }, key),
-    }
+    const answer =
+      this.#removedAnswers.get(removed) ??
+      answerFor({ tenant, provider, freshness: "stale", fetchedAt, expiresAt }, key)
+    this.#removedAnswers.set(removed, answer)
+    return { _tag: "Found", answer }
   }
 
   /** Like `#settle`, for an answer that did not come at once. */

@@ -74,8 +74,7 @@ export const revalidate = (
     let attempting = false
     let lastFailure: FetchFailure | undefined
 
-    const conditional =
-      held !== undefined && !Instant.isOver(Instant.plus(held.fetchedInFullAt, provider.settings.maxTtl), startedAt)
+    const conditional = held !== undefined && mayConfirm(held, startedAt, provider.settings.maxTtl)
     const attempt = port.withPermit(
       Effect.suspend(() => {
         attempting = true
@@ -122,6 +121,15 @@ export const revalidate = (
       Effect.catch((failure) => Effect.succeed<Revalidated>({ _tag: "Failed", failure })),
     )
   })
+
+/**
+ * Whether a 304 may confirm the set once more: only if the document will still have been received whole
+ * within `maxTtl` when the set is due again.
+ */
+const mayConfirm = (held: HeldSet, now: Instant.Instant, maxTtl: number): boolean => {
+  const lifetime = held.expiresAt.mono - held.receivedAt.mono
+  return !Instant.isOver(Instant.plus(held.fetchedInFullAt, maxTtl - lifetime), now)
+}
 
 const timedOut = (url: string, limit: "attemptTimeout" | "deadline", afterMillis: number): FetchFailure => ({
   reason: { _tag: "TimedOut", url, limit, afterMillis },

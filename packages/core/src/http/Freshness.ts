@@ -21,14 +21,12 @@ export type FreshnessSettings = Pick<
 
 /** What a response's headers mean for the set that came with it. */
 export interface FreshnessVerdict {
-  /** Remaining lifetime from the time of receipt, clamped; never negative. */
+  /** Remaining lifetime from the time of receipt, clamped; never negative. 0 validates before each use. */
   readonly lifetimeMillis: number
   /** How long past its expiry the set may be served while refreshes fail. */
   readonly staleMillis: number
   /** `false`: neither stored nor persisted (`strictHttp` and `no-store`). */
   readonly keep: boolean
-  /** `true`: validated before each use (`strictHttp` and `no-cache`). */
-  readonly validateBeforeUse: boolean
 }
 
 const tenYearsMillis = 10 * 365 * 86_400_000
@@ -118,7 +116,6 @@ export const evaluate = (headers: Fields, receivedAt: number, settings: Freshnes
     lifetimeMillis: Math.min(maxTtl, Math.max(strictHttp ? 0 : minTtl, remaining)),
     staleMillis: neverStale ? 0 : Math.min(staleWhileError, (staleIfError ?? Infinity) * 1_000),
     keep: !(strictHttp && noStore),
-    validateBeforeUse: strictHttp && noCache,
   }
 }
 

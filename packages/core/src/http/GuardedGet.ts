@@ -16,7 +16,7 @@ import * as Option from "effect/Option"
 import * as Result from "effect/Result"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
-import { displayUrl, isTransient, type UnavailableReason } from "../JwksError.ts"
+import { displayUrl, type UnavailableReason } from "../JwksError.ts"
 import { checkRedirect, checkUrl, type UrlPolicy } from "../security/UrlPolicy.ts"
 import { type FetchFailure, retryAfterMillis } from "./RetryPolicy.ts"
 import { transportFailed } from "./TransportFailure.ts"
@@ -104,9 +104,7 @@ const runHop = Effect.fnUntraced(function* (
     return location === undefined ? yield* refuse("it names no Location") : { _tag: "Redirected", location }
   }
   const reason: UnavailableReason = { _tag: "HttpStatus", url: displayUrl(url), status: response.status }
-  const wait = isTransient(reason)
-    ? retryAfterMillis(headers["retry-after"], yield* Clock.currentTimeMillis)
-    : undefined
+  const wait = retryAfterMillis(headers["retry-after"], yield* Clock.currentTimeMillis)
   return yield* Effect.fail({ reason, ...(wait !== undefined && { retryAfterMillis: wait }) })
 })
 

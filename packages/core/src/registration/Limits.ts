@@ -7,7 +7,7 @@ import type { ResolvedSettings } from "../Provider.ts"
 import type { GivenSettings, RuleIssue } from "./SettingsSchema.ts"
 
 /** `most`: the limit is the largest value; `least`: the smallest; the others as their names say. */
-type Direction = "most" | "least" | "subset" | "onlyTrue"
+type Direction = "most" | "least" | "subset" | "onlyTrue" | "onlyFalse"
 
 const directions: {
   readonly [K in Exclude<keyof ResolvedSettings, "kidRefresh" | "retryPolicy">]: Direction | undefined
@@ -32,7 +32,7 @@ const directions: {
   minRsaBits: "least",
   removedKeyGrace: "most",
   strictHttp: "onlyTrue",
-  warm: undefined,
+  warm: "onlyFalse",
 }
 
 const kidRefreshDirections: Readonly<Record<string, Direction>> = { burst: "most", every: "least" }
@@ -100,6 +100,8 @@ const breach = (value: unknown, limit: unknown, direction: Direction | undefined
       return Number(value) < Number(limit) ? `must be at least ${Number(limit)}` : undefined
     case "onlyTrue":
       return limit === true && value === false ? "must be true" : undefined
+    case "onlyFalse":
+      return limit === false && value === true ? "must be false" : undefined
     case "subset": {
       const allowed = Array.isArray(limit) ? limit : []
       const outside = (Array.isArray(value) ? value : []).filter((item) => !allowed.includes(item))

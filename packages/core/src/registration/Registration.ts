@@ -35,6 +35,7 @@ export const resolveOptions = (options: JwksRegistryOptions): Result.Result<Reso
   const issues = [
     ...checkLimits(given.defaults ?? {}, limits, "defaults."),
     ...crossFieldIssues(defaults, "defaults."),
+    ...(given.limits?.pinnedSpki === undefined ? [] : [noPins("limits.")]),
     ...(given.snapshotKey === undefined
       ? []
       : [{ field: "snapshotKey", rule: "is not supported yet: leave it out, sets are held in memory only" }]),
@@ -139,15 +140,13 @@ const crossFieldIssues = (settings: ResolvedSettings, prefix: string): Array<Rul
         },
       ]
     : []),
-  ...(settings.pinnedSpki.length > 0
-    ? [
-        {
-          field: `${prefix}pinnedSpki`,
-          rule: "the HTTP client can not enforce pins: leave it out, or use a transport that can",
-        },
-      ]
-    : []),
+  ...(settings.pinnedSpki.length > 0 ? [noPins(prefix)] : []),
 ]
+
+const noPins = (prefix: string): RuleIssue => ({
+  field: `${prefix}pinnedSpki`,
+  rule: "the HTTP client can not enforce pins: leave it out, or use a transport that can",
+})
 
 const neighbourIssues = (
   tenant: string,

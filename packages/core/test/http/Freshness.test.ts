@@ -39,7 +39,6 @@ describe("evaluate", () => {
       lifetimeMillis: 600_000,
       staleMillis: 3_600_000,
       keep: true,
-      validateBeforeUse: false,
     })
   })
 
@@ -322,7 +321,6 @@ describe("evaluate", () => {
         lifetimeMillis: 0,
         staleMillis: 0,
         keep: false,
-        validateBeforeUse: false,
       })
       assert.isTrue(verdict({ "cache-control": "no-store" }).keep)
     })
@@ -332,10 +330,9 @@ describe("evaluate", () => {
         lifetimeMillis: 0,
         staleMillis: 0,
         keep: true,
-        validateBeforeUse: true,
       })
-      assert.isFalse(verdict({ "cache-control": "no-cache" }).validateBeforeUse)
-      assert.isFalse(verdict({ "cache-control": 'no-cache="set-cookie"' }, strict).validateBeforeUse)
+      assert.strictEqual(cacheControl("no-cache, max-age=3600"), minTtl)
+      assert.strictEqual(cacheControl('no-cache="set-cookie", max-age=3600', strict), 3600)
     })
   })
 
@@ -385,14 +382,13 @@ describe("evaluate", () => {
           pragma: text,
         }
         const headers = Object.fromEntries(Object.entries(all).filter(([name]) => only.some((kept) => kept === name)))
-        const { keep, lifetimeMillis, staleMillis, validateBeforeUse } = verdict(headers, { strictHttp })
+        const { keep, lifetimeMillis, staleMillis } = verdict(headers, { strictHttp })
         assert.isAtLeast(lifetimeMillis, strictHttp ? 0 : minTtl * 1_000)
         assert.isAtMost(lifetimeMillis, maxTtl * 1_000)
         assert.isAtLeast(staleMillis, 0)
         assert.isAtMost(staleMillis, 3_600_000)
-        if (!strictHttp) assert.deepStrictEqual({ keep, validateBeforeUse }, { keep: true, validateBeforeUse: false })
-        if (!keep || validateBeforeUse)
-          assert.deepStrictEqual({ lifetimeMillis, staleMillis }, { lifetimeMillis: 0, staleMillis: 0 })
+        if (!strictHttp) assert.isTrue(keep)
+        if (!keep) assert.deepStrictEqual({ lifetimeMillis, staleMillis }, { lifetimeMillis: 0, staleMillis: 0 })
       },
       { arbitrary: { runs: 500 } },
     )

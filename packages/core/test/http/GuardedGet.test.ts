@@ -267,10 +267,10 @@ describe("guardedGet", () => {
       }),
     )
 
-    it.effect("ignores Retry-After on other statuses", () =>
+    it.effect("takes Retry-After from a status that is not retried, too", () =>
       Effect.gen(function* () {
         const answer = () => new Response("", { status: 404, headers: { "retry-after": "7" } })
-        assert.isUndefined((yield* failureOf(answer)).retryAfterMillis)
+        assert.strictEqual((yield* failureOf(answer)).retryAfterMillis, 7_000)
       }),
     )
 
