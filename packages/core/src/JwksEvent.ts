@@ -36,8 +36,12 @@ export type JwksEventBody =
     }
   /** The first success after `failures` failed flights. */
   | { readonly _tag: "RefreshRecovered"; readonly failures: number }
-  /** The set changed; `kids` gives the kid of each thumbprint that has one. */
-  | (KeyChanges & { readonly _tag: "KeysChanged"; readonly kids: Readonly<Record<string, string>> })
+  /** The set changed, or is the first; `kids` gives the kid of each thumbprint that has one. */
+  | (KeyChanges & {
+      readonly _tag: "KeysChanged"
+      readonly isFirst: boolean
+      readonly kids: Readonly<Record<string, string>>
+    })
   /** A key of the document is newly unusable. */
   | { readonly _tag: "KeyDropped"; readonly kid?: string; readonly reason: DropReason }
   /** From now on answers come from a set that is past its lifetime, until `until` at the latest. */

@@ -24,7 +24,7 @@ export const logLine = (event: JwksEvent): LogLine | undefined => {
       return { level: "Info", message: `JWKS refresh recovered after ${event.failures} failed` }
     case "KeysChanged":
       return {
-        level: "Info",
+        level: event.isFirst ? "Debug" : "Info",
         message: `JWKS changed: ${event.added.length} added, ${event.removed.length} removed, ${event.changed.length} changed under their kid`,
       }
     case "KeyDropped":

@@ -5,6 +5,7 @@
 import * as Clock from "effect/Clock"
 import type * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
+import type * as Exit from "effect/Exit"
 import * as FiberSet from "effect/FiberSet"
 import type * as HttpClient from "effect/http/HttpClient"
 import * as PubSub from "effect/PubSub"
@@ -13,7 +14,7 @@ import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import { FetchPermits } from "./cache/FetchPermits.ts"
 import { adopt } from "./cache/Handover.ts"
-import type { Answer } from "./cache/HitSlot.ts"
+import type { HitSlot } from "./cache/HitSlot.ts"
 import { type CacheEnvironment, ProviderCache } from "./cache/ProviderCache.ts"
 import { RefreshScheduler } from "./cache/RefreshScheduler.ts"
 import type { Superseded } from "./cache/Resolving.ts"
@@ -49,8 +50,14 @@ class Entry {
 /** A tenant's providers in order of registration. */
 interface Tenant {
   readonly entries: Map<string, Entry>
-  /** The only entry, where there is just one: spares the hit path a look-up. */
-  sole: Entry | undefined
+}
+
+/** {@link AnswersNow}'s member. */
+export const answerNow: unique symbol = Symbol.for("@effect-jwks/core/answerNow")
+
+/** `resolveKey` for a caller who already runs: without the effect that would put the look-up off. */
+export interface AnswersNow {
+  readonly [answerNow]: JwksRegistryService["resolveKey"]
 }
 
 /** Makes a registry that lives as long as the scope, with the providers of its options registered. */
@@ -58,7 +65,7 @@ export const makeRegistry = Effect.fnUntraced(function* (
   given: JwksRegistryOptions,
   client: HttpClient.HttpClient,
   metrics: JwksMetrics["Service"],
-): Effect.fn.Return<JwksRegistryService, InvalidRegistration, Scope.Scope> {
+): Effect.fn.Return<JwksRegistryService & AnswersNow, InvalidRegistration, Scope.Scope> {
   const options = yield* Effect.fromResult(resolveOptions(given))
   const events = yield* PubSub.sliding<JwksEvent>(options.eventBuffer)
   const context = yield* Effect.context<never>()
@@ -101,6 +108,8 @@ class Registry {
   readonly #context: Context.Context<never>
   readonly #clock: Clock.Clock
   readonly #tenants = new Map<string, Tenant>()
+  /** Tenants with a single provider, for the hit path: the whole look-up of a hit is this map and its kids. */
+  readonly #slots = new Map<string, HitSlot>()
   #isClosed = false
 
   constructor(
@@ -118,7 +127,7 @@ class Registry {
     this.#clock = environment.clock
   }
 
-  get service(): JwksRegistryService {
+  get service(): JwksRegistryService & AnswersNow {
     return {
       register: (registration) => Effect.suspend(() => Effect.fromResult(this.register(registration))),
       unregister: (tenant, provider) => Effect.sync(() => this.#unregister(tenant, provider)),
@@ -128,6 +137,7 @@ class Registry {
           for (const provider of providers) this.#unregister(tenant, provider)
           return providers.length
         }),
+      [answerNow]: (tenant, kid, options) => this.#hit(tenant, kid, options) ?? this.#resolveKey(tenant, kid, options),
       resolveKey: (tenant, kid, options) =>
         Effect.suspend(() => this.#hit(tenant, kid, options) ?? this.#resolveKey(tenant, kid, options)),
       resolve: (tenant, provider) => this.#ask(tenant, provider, (cache, again) => cache.resolving.resolve(again)),
@@ -184,7 +194,7 @@ class Registry {
     )
     if (Result.isFailure(resolved)) return Result.fail(resolved.failure)
     const provider = resolved.success
-    const tenant = this.#tenants.get(provider.tenant) ?? { entries: new Map<string, Entry>(), sole: undefined }
+    const tenant = this.#tenants.get(provider.tenant) ?? { entries: new Map<string, Entry>() }
     this.#tenants.set(provider.tenant, tenant)
 
     const before = tenant.entries.get(provider.provider)
@@ -203,7 +213,7 @@ class Registry {
       () => entry.cache.reading(),
     )
     tenant.entries.set(provider.provider, entry)
-    tenant.sole = tenant.entries.size === 1 ? entry : undefined
+    this.#placeSlot(provider.tenant)
     last?.supersede()
     cache.observe({ _tag: "ProviderRegistered", url: displayUrl(provider.jwksUrl), replaced: before !== undefined })
     cache.start()
@@ -215,13 +225,19 @@ class Registry {
     const entry = found?.entries.get(provider)
     if (found === undefined || entry === undefined) return false
     found.entries.delete(provider)
-    const [left] = found.entries.values()
-    found.sole = found.entries.size === 1 ? left : undefined
-    if (left === undefined) this.#tenants.delete(tenant)
+    if (found.entries.size === 0) this.#tenants.delete(tenant)
+    this.#placeSlot(tenant)
     entry.cache.supersede()
     entry.cache.observe({ _tag: "ProviderUnregistered" })
     entry.metrics?.close()
     return true
+  }
+
+  /** Keeps the hit path in line with the tenant's providers. */
+  #placeSlot(tenant: string): void {
+    const [first, second] = this.#tenants.get(tenant)?.entries.values() ?? []
+    if (first !== undefined && second === undefined) this.#slots.set(tenant, first.cache.slot)
+    else this.#slots.delete(tenant)
   }
 
   /** Ends every flight with a typed error for its waiters. */
@@ -261,23 +277,18 @@ class Registry {
   // ---------------------------------------------------------------------------
 
   /** Rules 1 and 3: the prebuilt answer, counted; `undefined` where a cache has to decide. */
-  #hit(tenant: string, kid: string | undefined, options: ResolveKeyOptions | undefined): Answer["exit"] | undefined {
-    const found = this.#tenants.get(tenant)
-    if (found === undefined) return undefined
-    const entry = options?.provider === undefined ? found.sole : found.entries.get(options.provider)
-    if (entry === undefined) return undefined
-    const { slot } = entry.cache
+  #hit(
+    tenant: string,
+    kid: string | undefined,
+    options: ResolveKeyOptions | undefined,
+  ): Exit.Exit<ResolvedKey> | undefined {
+    if (options === undefined) return this.#slots.get(tenant)?.hit(this.#clock.currentTimeMillisUnsafe(), kid)
+    const { alg, allowStale, notThumbprint, provider } = options
+    const slot =
+      provider === undefined ? this.#slots.get(tenant) : this.#tenants.get(tenant)?.entries.get(provider)?.cache.slot
+    if (slot === undefined || notThumbprint !== undefined || (slot.stale && allowStale === false)) return undefined
     const now = this.#clock.currentTimeMillisUnsafe()
-    const answer = slot.look(now, kid, options?.alg)
-    if (answer === undefined) return undefined
-    if (
-      options !== undefined &&
-      (options.notThumbprint !== undefined || (answer.stale && options.allowStale === false))
-    ) {
-      return undefined
-    }
-    slot.count(now, answer.stale)
-    return answer.exit
+    return alg === undefined ? slot.hit(now, kid) : slot.hitFor(now, kid, alg)
   }
 
   #resolveKey(
@@ -287,7 +298,8 @@ class Registry {
   ): Effect.Effect<ResolvedKey, ResolveError> {
     const found = this.#tenants.get(tenant)
     if (found === undefined) return Effect.fail(new NotRegistered({ tenant }))
-    const provider = options?.provider ?? found.sole?.cache.provider.provider
+    const [first, second] = found.entries.keys()
+    const provider = options?.provider ?? (second === undefined ? first : undefined)
     if (provider !== undefined) {
       return this.#ask(tenant, provider, (cache, again) => cache.resolving.resolveKey(kid, options, again))
     }

@@ -22,17 +22,12 @@ export interface Answer {
   readonly stale: boolean
 }
 
-/** Answers under one kid. */
-interface KidAnswers {
-  /** The answer where nothing has to be told apart. */
-  readonly sole: Answer | undefined
-  readonly all: ReadonlyArray<Answer>
-}
-
 /** Prebuilt answers of one set. */
 export interface Answers {
-  /** By kid; under `undefined` every key, for tokens without one. */
-  readonly byKid: ReadonlyMap<string | undefined, KidAnswers>
+  /** By kid, wherever nothing has to be told apart; under `undefined` for tokens without one. */
+  readonly sole: ReadonlyMap<string | undefined, Exit.Exit<ResolvedKey>>
+  /** Every answer by kid; under `undefined` all of them. */
+  readonly all: ReadonlyMap<string | undefined, ReadonlyArray<Answer>>
   readonly jwks: Exit.Exit<ResolvedJwks>
   readonly stale: boolean
 }
@@ -70,7 +65,14 @@ export const buildAnswers = (frame: AnswerFrame, jwks: ParsedJwks): Answers => {
   byKid.set(undefined, all)
   return {
     stale: frame.freshness === "stale",
-    byKid: new Map(Array.from(byKid, ([kid, answers]) => [kid, { sole: soleOf(answers), all: answers }])),
+    all: byKid,
+    sole: new Map(
+      Array.from(byKid).flatMap(([kid, answers]) => {
+        const [first] = answers
+        const isOneKey = first !== undefined && answers.every(({ key }) => key.thumbprint === first.key.thumbprint)
+        return isOneKey ? [[kid, first.exit]] : []
+      }),
+    ),
     jwks: Exit.succeed(
       Object.freeze({
         tenant: frame.tenant,
@@ -84,71 +86,90 @@ export const buildAnswers = (frame: AnswerFrame, jwks: ParsedJwks): Answers => {
   }
 }
 
-/** The answer if all of them are for one key. */
-const soleOf = (answers: ReadonlyArray<Answer>): Answer | undefined => {
-  const [first] = answers
-  return first !== undefined && answers.every(({ key }) => key.thumbprint === first.key.thumbprint) ? first : undefined
-}
-
 /** The prebuilt answer for a key of the set. */
 export const answerOf = (answers: Answers, key: UsableKey): Answer | undefined =>
-  answers.byKid.get(key.kid)?.all.find((answer) => answer.key === key)
+  answers.all.get(key.kid)?.find((answer) => answer.key === key)
 
-const noAnswers: Answers["byKid"] = new Map()
+/** The one answer whose key may verify `alg`, if there is exactly one such key. */
+const fitting = (answers: ReadonlyArray<Answer>, alg: string): Exit.Exit<ResolvedKey> | undefined => {
+  let found: Answer | undefined
+  for (const answer of answers) {
+    if (!answer.key.algorithms.some((algorithm) => algorithm === alg)) continue
+    if (found !== undefined && found.key.thumbprint !== answer.key.thumbprint) return undefined
+    found ??= answer
+  }
+  return found?.exit
+}
 
 /**
- * What a hit reads and counts. `ProviderCache` keeps it current; a slot that is not `until` past now
- * sends the caller to the cache itself.
+ * Wall-clock time as a small integer, about a second coarse: a number with a fraction or over 31 bits
+ * lives in memory of its own, which costs a hit two cache lines. Never decreases with time, so a slot that
+ * is open by the tick is open by the millisecond; what happens inside the last tick, the cache decides.
  */
+export const tickOf = (epochMillis: number): number => ((epochMillis - 1_577_836_800_000) / tickMillis) | 0
+
+/** Length of a tick. */
+export const tickMillis = 1_024
+
+const noAnswers: Pick<Answers, "sole" | "all"> = { sole: new Map(), all: new Map() }
+
+/** What a hit reads and counts. `ProviderCache` keeps it current; a closed slot sends callers to the cache itself. */
 export class HitSlot {
-  /** Wall clock (epoch milliseconds) at which the answers are over. */
-  until = 0
+  /** Tick at which the answers are over. */
+  #until = tickOf(0)
+  #sole = noAnswers.sole
+  #all = noAnswers.all
   /** Whether the answers are stale ones. */
   stale = false
-  byKid: Answers["byKid"] = noAnswers
   /** Requests answered from the set at once. */
   hits = 0
   /** Those of them that were stale. */
   staleHits = 0
-  /** When a resolve last used the provider (epoch milliseconds). */
-  usedAt = 0
+  /** Tick at which a resolve last used the provider. */
+  usedAt = tickOf(0)
 
-  /** Puts answers in place until `until`. */
+  /** Puts answers in place until `until` (epoch milliseconds). */
   open(answers: Answers, until: number): void {
-    this.byKid = answers.byKid
+    this.#sole = answers.sole
+    this.#all = answers.all
     this.stale = answers.stale
-    this.until = until
+    this.#until = tickOf(until)
   }
 
   /** Sends every caller to the cache. */
   close(): void {
-    this.until = 0
-    this.byKid = noAnswers
+    this.#sole = noAnswers.sole
+    this.#all = noAnswers.all
+    this.#until = tickOf(0)
   }
 
-  /** The answer for `kid`, not counted yet, or `undefined` where the cache has to decide. */
-  look(now: number, kid: string | undefined, alg: string | undefined): Answer | undefined {
-    if (now >= this.until) return undefined
-    const answers = this.byKid.get(kid)
-    if (answers === undefined) return undefined
-    return alg === undefined ? answers.sole : fitting(answers.all, alg)
+  /** The answer for `kid`, counted, or `undefined` where the cache has to decide. */
+  hit(now: number, kid: string | undefined): Exit.Exit<ResolvedKey> | undefined {
+    const tick = tickOf(now)
+    if (tick >= this.#until) return undefined
+    const exit = this.#sole.get(kid)
+    if (exit !== undefined) this.#count(tick, this.stale)
+    return exit
   }
 
-  /** Counts a request that was answered from the set at once. */
+  /** The same for a key that may verify `alg`. */
+  hitFor(now: number, kid: string | undefined, alg: string): Exit.Exit<ResolvedKey> | undefined {
+    const tick = tickOf(now)
+    if (tick >= this.#until) return undefined
+    const answers = this.#all.get(kid)
+    const exit = answers && fitting(answers, alg)
+    if (exit !== undefined) this.#count(tick, this.stale)
+    return exit
+  }
+
+  /** Counts a request that the cache answered from the set at once. */
   count(now: number, stale: boolean): void {
+    this.#count(tickOf(now), stale)
+  }
+
+  #count(tick: number, stale: boolean): void {
     this.hits += 1
     if (stale) this.staleHits += 1
-    this.usedAt = now
+    this.usedAt = tick
   }
-}
-
-/** The one answer whose key may verify `alg`, if there is exactly one such key. */
-const fitting = (answers: ReadonlyArray<Answer>, alg: string): Answer | undefined => {
-  let found: Answer | undefined
-  for (const answer of answers) {
-    if (!(answer.key.algorithms as ReadonlyArray<string>).includes(alg)) continue
-    if (found !== undefined && found.key.thumbprint !== answer.key.thumbprint) return undefined
-    found ??= answer
-  }
-  return found
 }

@@ -31,7 +31,7 @@ import * as CacheState from "./CacheState.ts"
 import type { FetchPermits, PermitRequest } from "./FetchPermits.ts"
 import { background, Flight, type FlightKind } from "./Flight.ts"
 import type { Counts, Handover } from "./Handover.ts"
-import { type Answers, buildAnswers, HitSlot } from "./HitSlot.ts"
+import { type Answers, buildAnswers, HitSlot, tickMillis, tickOf } from "./HitSlot.ts"
 import { backoff, type BackoffInput, earlyRefresh, type Stepper, stepper } from "./RefreshDelay.ts"
 import { type RefreshScheduler, ScheduledItem } from "./RefreshScheduler.ts"
 import { removedKeys } from "./RemovedKeys.ts"
@@ -107,7 +107,7 @@ export class ProviderCache {
     )
     this.slot.hits = before?.hits ?? 0
     this.slot.staleHits = before?.staleHits ?? 0
-    this.slot.usedAt = this.#now().wall
+    this.slot.usedAt = tickOf(this.#now().wall)
     this.resolving = new Resolving(this.#port(), this.#counts, before?.budget)
   }
 
@@ -296,14 +296,14 @@ export class ProviderCache {
   }
 
   #isIdle(now: Instant.Instant): boolean {
-    return now.wall - this.slot.usedAt >= this.#environment.idleAfter
+    return (tickOf(now.wall) - this.slot.usedAt) * tickMillis >= this.#environment.idleAfter
   }
 
   /** Marks the provider as used; one that was idle gets its timers back. */
   #touch(): Instant.Instant {
     const now = this.#now()
     const wasIdle = this.#isIdle(now)
-    this.slot.usedAt = now.wall
+    this.slot.usedAt = tickOf(now.wall)
     if (wasIdle) this.#show(now)
     return now
   }
@@ -491,7 +491,12 @@ export class ProviderCache {
     if (failure !== undefined) this.#observe({ _tag: "RefreshRecovered", failures: failure.count }, now)
     if (isChanged) {
       this.#observe(
-        { _tag: "KeysChanged", ...changes, kids: kidsOf(changes, [...(before?.jwks.keys ?? []), ...held.jwks.keys]) },
+        {
+          _tag: "KeysChanged",
+          isFirst: before === undefined,
+          ...changes,
+          kids: kidsOf(changes, [...(before?.jwks.keys ?? []), ...held.jwks.keys]),
+        },
         now,
       )
     }
