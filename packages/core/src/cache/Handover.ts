@@ -60,7 +60,7 @@ const adoptSet = (held: HeldSet, settings: ResolvedSettings): HeldSet | undefine
     expiresAt,
     staleUntil: earlier(held.staleUntil, plus(expiresAt, verdict.staleMillis)),
     refreshAt:
-      held.refreshAt === undefined || verdict.lifetimeMillis < settings.minTtl
+      held.refreshAt === undefined || verdict.lifetimeMillis === 0
         ? undefined
         : earlier(held.refreshAt, plus(expiresAt, -lead)),
     removed: held.removed

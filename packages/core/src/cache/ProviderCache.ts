@@ -577,9 +577,9 @@ export class ProviderCache {
     return {
       expiresAt,
       staleUntil: Instant.plus(expiresAt, staleMillis),
-      // Shorter lives exist under `strictHttp` alone; refreshing them ahead would ask more often than `minTtl` allows.
+      // A set that is validated before each use (`strictHttp`) has nothing to refresh ahead of.
       refreshAt:
-        lifetimeMillis < this.provider.settings.minTtl
+        lifetimeMillis === 0
           ? undefined
           : Instant.plus(receivedAt, this.#runSync(this.#earlyRefresh(receivedAt.wall, lifetimeMillis))),
     }

@@ -22,7 +22,7 @@ const second = 1_000
 const day = 24 * 3_600 * second
 
 const isDuration = (u: unknown): u is Duration.Input => {
-  if (u === undefined || u === null) return false
+  if (u === undefined || u === null || Number.isNaN(u)) return false
   const parsed = Result.try(() => Duration.fromInputUnsafe(u as Duration.Input))
   return Result.isSuccess(parsed) && Duration.isFinite(parsed.success) && !Duration.isNegative(parsed.success)
 }
@@ -47,7 +47,10 @@ const duration = (minimum: number, maximum: number, message: string) =>
 
 const integer = (minimum: number, maximum: number) => {
   const message = `must be a whole number from ${minimum} to ${maximum}`
-  return Schema.Int.annotate({ message }).check(Schema.isBetween({ minimum, maximum }, { message }))
+  return Schema.Number.annotate({ message }).check(
+    Schema.isInt({ message }),
+    Schema.isBetween({ minimum, maximum }, { message }),
+  )
 }
 
 const flag = Schema.Boolean.annotate({ message: "must be true or false" })
@@ -58,7 +61,8 @@ const text = (rule: string, isValid: (value: string) => boolean) =>
 const listOf = <S extends Schema.Constraint>(item: S, rule: string) => Schema.Array(item).annotate({ message: rule })
 
 /** Tenants and providers: 1 to 128 printable ASCII characters without spaces. */
-const Id = text("must be 1 to 128 printable ASCII characters without spaces", (id) => /^[\x21-\x7e]{1,128}$/.test(id))
+const idRule = "must be 1 to 128 printable ASCII characters without spaces"
+const Id = text(idRule, (id) => /^[\x21-\x7e]{1,128}$/.test(id))
 
 const AbsoluteUrl = text(
   'must be an absolute http or https URL without userinfo and fragment, such as "https://id.example.com/jwks"',
@@ -142,7 +146,7 @@ const allOptional = Struct.map(Schema.optionalKey)
 
 const optionalSettings = Schema.Struct(settings).mapFields(allOptional).fields
 
-const RequiredId = Id.pipe(Schema.annotateKey({ messageMissingKey: "is required" }))
+const RequiredId = Id.pipe(Schema.annotateKey({ messageMissingKey: `is required: ${idRule}` }))
 
 const Settings = Schema.Struct(optionalSettings).annotate({
   message: "must be an object of provider settings",
