@@ -27,6 +27,16 @@ interface Outcome {
   readonly firstFailed: string | undefined
 }
 
+/** What vitest's JSON reporter writes, as far as it is read here. */
+interface Report {
+  readonly numFailedTests: number
+  readonly numPassedTests: number
+  readonly testResults: ReadonlyArray<{
+    readonly status: string
+    readonly assertionResults: ReadonlyArray<{ readonly status: string; readonly fullName: string }>
+  }>
+}
+
 const folder = "packages/core/test/seeded_faults"
 
 const readFault = (file: string): SeededFault => {
@@ -59,7 +69,7 @@ const copyWorkspace = (): string => {
 
 const apply = (copy: string, fault: SeededFault, ...options: ReadonlyArray<string>): void => {
   const applied = spawnSync("git", ["apply", "--whitespace=nowarn", ...options, "-"], { cwd: copy, input: fault.patch })
-  if (applied.status !== 0) throw new Error(`${fault.name} does not apply any more:\n${applied.stderr}`)
+  if (applied.status !== 0) throw new Error(`${fault.name} does not apply any more:\n${applied.stderr.toString()}`)
 }
 
 const runTests = (copy: string, files: ReadonlyArray<string>, testName: string | undefined): Outcome => {
@@ -77,17 +87,12 @@ const runTests = (copy: string, files: ReadonlyArray<string>, testName: string |
     ],
     { cwd: copy, env: { ...process.env, TEST_REPORT: report }, timeout: 120_000 },
   )
-  const { numFailedTests, numPassedTests, testResults } = JSON.parse(readFileSync(report, "utf8"))
-  const tests: ReadonlyArray<{ status: string; fullName: string }> = testResults.flatMap(
-    (file: { assertionResults: ReadonlyArray<unknown> }) => file.assertionResults,
-  )
+  const { numFailedTests, numPassedTests, testResults } = JSON.parse(readFileSync(report, "utf8")) as Report
+  const tests = testResults.flatMap(({ assertionResults }) => assertionResults)
   return {
     failed: numFailedTests,
     passed: numPassedTests,
-    broken: testResults.filter(
-      (file: { status: string; assertionResults: ReadonlyArray<unknown> }) =>
-        file.status === "failed" && file.assertionResults.length === 0,
-    ).length,
+    broken: testResults.filter((file) => file.status === "failed" && file.assertionResults.length === 0).length,
     firstFailed: tests.find(({ status }) => status === "failed")?.fullName,
   }
 }
