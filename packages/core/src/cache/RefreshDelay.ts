@@ -9,10 +9,10 @@ import * as Schedule from "effect/Schedule"
 import type { ResolvedSettings } from "../Provider.ts"
 
 /** First back-off after a failed flight. */
-export const firstBackoffMillis = 1_000
+const firstBackoffMillis = 1_000
 
 /** Longest back-off after a failed flight, unless a `Retry-After` says longer. */
-export const maxBackoffMillis = 60_000
+const maxBackoffMillis = 60_000
 
 /**
  * From a set's lifetime (milliseconds) to the delay of its background refresh: the lifetime less
