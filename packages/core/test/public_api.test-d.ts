@@ -27,7 +27,7 @@ import type * as Persistence from "effect/persistence/Persistence"
 import type * as Stream from "effect/Stream"
 import type { JSONWebKeySet, JWK } from "jose"
 
-type Equal<A, B> = (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? true : false
+type Equal<A, B> = [A, B] extends [B, A] ? true : false
 
 const isTrue = <T extends true>(value: T): T => value
 
