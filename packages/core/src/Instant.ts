@@ -10,10 +10,13 @@ export interface Instant {
   readonly mono: number
 }
 
+/** The monotonic clock in milliseconds, exact to the microsecond: as a number its nanoseconds may not be. */
+export const monotonicMillis = (clock: Clock.Clock): number => Number(clock.monotonicTimeNanosUnsafe() / 1_000n) / 1_000
+
 /** Reads both clocks. */
 export const now = (clock: Clock.Clock): Instant => ({
   wall: clock.currentTimeMillisUnsafe(),
-  mono: Number(clock.monotonicTimeNanosUnsafe()) / 1_000_000,
+  mono: monotonicMillis(clock),
 })
 
 /** `instant` moved by `millis` on both clocks. */

@@ -18,7 +18,7 @@ import type { HitSlot } from "./cache/HitSlot.ts"
 import { type CacheEnvironment, ProviderCache } from "./cache/ProviderCache.ts"
 import { RefreshScheduler } from "./cache/RefreshScheduler.ts"
 import type { Superseded } from "./cache/Resolving.ts"
-import type { Instant } from "./Instant.ts"
+import { type Instant, now } from "./Instant.ts"
 import {
   describeReason,
   displayUrl,
@@ -204,7 +204,7 @@ class Registry {
       provider,
       urlPolicyOf(provider, this.#options),
       (event, at) => this.#observe(entry, event, at),
-      last && adopt(last.handover, last.provider, provider),
+      last && adopt(last.handover, last.provider, provider, now(this.#clock)),
     )
     const entry = before ?? new Entry(cache)
     entry.cache = cache

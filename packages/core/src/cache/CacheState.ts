@@ -24,6 +24,7 @@ export const staleReleaseMillis = 1_000
 export interface RemovedKey {
   readonly key: UsableKey
   readonly until: Instant
+  readonly removedAt: Instant
   /** Times of the last set that held it (epoch milliseconds). */
   readonly fetchedAt: number
   readonly expiresAt: number
@@ -156,16 +157,17 @@ export const nextFlightAt = <F>(state: CacheState<F>): Instant | undefined => {
 /**
  * When something changes by itself after `now`: the next flight, the set's expiry, the end of its stale
  * window, or the moment at which a flight that started at `flightStartedAt` releases its stale waiters.
+ * Without `mayFly` (idle, or in line for a permit) no flight is waited for.
  */
 export const nextChangeAt = <F>(
   state: CacheState<F>,
   now: Instant,
   flightStartedAt: Instant | undefined,
-  idle: boolean,
+  mayFly: boolean,
 ): Instant | undefined => {
   const held = heldOf(state)
   const candidates = [
-    idle ? undefined : nextFlightAt(state),
+    mayFly ? nextFlightAt(state) : undefined,
     ...(held === undefined ? [] : [held.expiresAt, held.staleUntil].filter((at) => !isOver(at, now))),
     held === undefined || flightStartedAt === undefined ? undefined : plus(flightStartedAt, staleReleaseMillis),
   ]

@@ -9,6 +9,9 @@
  * fewest requests in the queue. One tenant holds at most a quarter. Inside a tenant the caller who came
  * last goes first: when there is more work than permits, those who waited longest are the likeliest to
  * run into their deadline anyway.
+ *
+ * Background work that has not begun stands in a line of its own, outside every deadline: its turn comes
+ * when a permit is free that nobody queues for. So thousands of providers can be registered at once.
  */
 import * as Effect from "effect/Effect"
 
@@ -25,6 +28,11 @@ interface Ticket {
   readonly request: PermitRequest
   readonly grant: () => void
   queue: Queue | undefined
+}
+
+/** Background work that waits for its turn to begin. */
+export interface Turn {
+  readonly begin: () => void
 }
 
 /** Tickets of one class, by tenant. */
@@ -44,6 +52,10 @@ export class FetchPermits {
   readonly #background: Queue = new Map()
   readonly #backgroundSuspect: Queue = new Map()
   readonly #tickets = new Map<PermitRequest, Ticket>()
+  readonly #line = new Set<Turn>()
+  readonly #suspectLine = new Set<Turn>()
+  /** What a granted attempt does may come back here at once; the loop that runs goes on with it. */
+  #isGranting = false
 
   constructor(max: number) {
     this.#max = max
@@ -62,6 +74,18 @@ export class FetchPermits {
         Effect.onExit(restore(attempt), () => Effect.sync(() => this.#release(request))),
       ),
     )
+  }
+
+  /** Lets `turn` begin as soon as a permit is free that nobody queues for. */
+  lineUp(turn: Turn, suspect: boolean): void {
+    ;(suspect ? this.#suspectLine : this.#line).add(turn)
+    this.#grantFree()
+  }
+
+  /** Takes `turn` out of the line. */
+  leaveLine(turn: Turn): void {
+    this.#line.delete(turn)
+    this.#suspectLine.delete(turn)
   }
 
   /** Grants nothing any more: the registry is closing. */
@@ -126,17 +150,39 @@ export class FetchPermits {
   }
 
   #grantFree(): void {
-    while (this.#held < this.#max) {
-      const ticket = this.#next()
-      if (ticket === undefined) return
-      const { suspect, tenant } = ticket.request
-      this.#leave(ticket)
-      this.#tickets.delete(ticket.request)
-      this.#held += 1
-      if (suspect) this.#heldBySuspects += 1
-      this.#heldByTenant.set(tenant, (this.#heldByTenant.get(tenant) ?? 0) + 1)
-      ticket.grant()
+    if (this.#isGranting) return
+    this.#isGranting = true
+    try {
+      while (this.#held < this.#max) {
+        const ticket = this.#next()
+        if (ticket !== undefined) {
+          this.#grant(ticket)
+          continue
+        }
+        const turn = this.#nextTurn()
+        if (turn === undefined) return
+        this.leaveLine(turn)
+        turn.begin()
+      }
+    } finally {
+      this.#isGranting = false
     }
+  }
+
+  #grant(ticket: Ticket): void {
+    const { suspect, tenant } = ticket.request
+    this.#leave(ticket)
+    this.#tickets.delete(ticket.request)
+    this.#held += 1
+    if (suspect) this.#heldBySuspects += 1
+    this.#heldByTenant.set(tenant, (this.#heldByTenant.get(tenant) ?? 0) + 1)
+    ticket.grant()
+  }
+
+  #nextTurn(): Turn | undefined {
+    for (const turn of this.#line) return turn
+    if (this.#heldBySuspects < this.#share) for (const turn of this.#suspectLine) return turn
+    return undefined
   }
 
   #next(): Ticket | undefined {

@@ -4,7 +4,7 @@
  * its times only get shorter. Pure.
  */
 import { evaluate } from "../http/Freshness.ts"
-import { earlier, plus } from "../Instant.ts"
+import { earlier, type Instant, isOver, plus } from "../Instant.ts"
 import { judge } from "../jwk/KeyPolicy.ts"
 import type { Provider, ResolvedSettings } from "../Provider.ts"
 import { transportIdentity } from "../registration/Registration.ts"
@@ -31,21 +31,26 @@ export interface Handover {
 }
 
 /** What `next` may take over of what `before` leaves. */
-export const adopt = (left: Handover, before: Provider, next: Provider): Handover => {
+export const adopt = (left: Handover, before: Provider, next: Provider, now: Instant): Handover => {
   const isSameSource = transportIdentity(before) === transportIdentity(next)
   const held = isSameSource && left.held !== undefined ? adoptSet(left.held, next.settings) : undefined
   return {
     ...left,
     held,
-    failure: keepsFailure(left, isSameSource, held) ? left.failure : undefined,
+    failure: isSameSource && left.failure !== undefined ? adoptFailure(left.failure, held, now) : undefined,
     budget: rescale(left.budget, before.settings.kidRefresh, next.settings.kidRefresh),
     lastAttemptTimedOut: isSameSource && left.lastAttemptTimedOut,
   }
 }
 
-/** A failure lasts with its set; alone only as far as the provider itself asked for a pause. */
-const keepsFailure = ({ failure }: Handover, isSameSource: boolean, held: HeldSet | undefined): boolean =>
-  isSameSource && (held !== undefined || failure?.retryAfterUntil !== undefined)
+/** A failure lasts with its set; alone, as long as the provider itself has asked for a pause. */
+const adoptFailure = (failure: Failure, held: HeldSet | undefined, now: Instant): Failure | undefined => {
+  const { retryAfterUntil } = failure
+  if (held !== undefined) return failure
+  return retryAfterUntil === undefined || isOver(retryAfterUntil, now)
+    ? undefined
+    : { ...failure, nextAttemptAt: retryAfterUntil, rememberedUntil: retryAfterUntil }
+}
 
 const adoptSet = (held: HeldSet, settings: ResolvedSettings): HeldSet | undefined => {
   if (held.jwks.source.length > settings.maxKeys) return undefined
@@ -67,7 +72,7 @@ const adoptSet = (held: HeldSet, settings: ResolvedSettings): HeldSet | undefine
       .filter(({ key }) => settings.removedKeyGrace > 0 && judge([key.jwk], settings).keys.length === 1)
       .map((removed) => ({
         ...removed,
-        until: earlier(removed.until, plus(held.receivedAt, settings.removedKeyGrace)),
+        until: earlier(removed.until, plus(removed.removedAt, settings.removedKeyGrace)),
       })),
   }
 }

@@ -10,6 +10,7 @@
  */
 import type * as Clock from "effect/Clock"
 import type * as Context from "effect/Context"
+import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import type * as Fiber from "effect/Fiber"
@@ -28,8 +29,8 @@ import type { ProviderStatus } from "../ProviderStatus.ts"
 import type { Freshness, KeyChanges } from "../Resolved.ts"
 import type { UrlPolicy } from "../security/UrlPolicy.ts"
 import * as CacheState from "./CacheState.ts"
-import type { FetchPermits, PermitRequest } from "./FetchPermits.ts"
-import { background, Flight, type FlightKind } from "./Flight.ts"
+import type { FetchPermits, PermitRequest, Turn } from "./FetchPermits.ts"
+import { background, Flight, type FlightEnd, type FlightKind } from "./Flight.ts"
 import type { Counts, Handover } from "./Handover.ts"
 import { type Answers, buildAnswers, HitSlot, tickMillis, tickOf } from "./HitSlot.ts"
 import { backoff, type BackoffInput, earlyRefresh, type Stepper, stepper } from "./RefreshDelay.ts"
@@ -67,6 +68,11 @@ export class ProviderCache {
   readonly #state: SynchronizedRef.SynchronizedRef<CacheState.CacheState<Flight>>
   readonly #counts: Counts
   readonly #timer = new ScheduledItem(() => this.#onTimer())
+  readonly #turn: Turn = { begin: () => this.#onTurn() }
+  /** In line for a background flight. */
+  #isInLine = false
+  /** Completed at the end of the next flight. */
+  #nextEnd: Deferred.Deferred<FlightEnd> | undefined
   readonly #earlyRefresh: Stepper<number>
   /** Delays of the present row of failures. */
   #backoff: Stepper<BackoffInput> | undefined
@@ -120,7 +126,7 @@ export class ProviderCache {
   start(): void {
     const state = this.#current
     this.#show(this.#now())
-    if (state._tag === "Empty" && state.failure === undefined && this.provider.settings.warm) this.#join(background)
+    if (state._tag === "Empty" && state.failure === undefined && this.provider.settings.warm) this.#lineUp()
   }
 
   /** What the next generation may take over. */
@@ -152,7 +158,9 @@ export class ProviderCache {
   #stop(end: "superseded" | "closed"): void {
     this.#end = end
     this.#environment.scheduler.cancel(this.#timer)
+    this.#environment.permits.leaveLine(this.#turn)
     this.slot.close()
+    this.#tellEnd({ _tag: "Superseded" })
     const flight = CacheState.flightOf(this.#current)
     if (flight === undefined) return
     flight.end({ _tag: "Superseded" })
@@ -247,6 +255,12 @@ export class ProviderCache {
       failure: () => this.#current.failure,
       flightUnderWay: () => CacheState.flightOf(this.#current),
       join: (kind) => this.#join(kind),
+      backgroundFlight: Effect.suspend(() => {
+        // Asked for first: with a client that answers at once, lining up is the whole flight.
+        const nextEnd = (this.#nextEnd ??= Deferred.makeUnsafe<FlightEnd>())
+        if (CacheState.flightOf(this.#current) === undefined) this.#lineUp()
+        return Deferred.await(nextEnd)
+      }),
       observe: this.#observe,
     }
   }
@@ -316,8 +330,20 @@ export class ProviderCache {
       flight.release()
     }
     const due = CacheState.nextFlightAt(state)
-    if (due !== undefined && Instant.isOver(due, now) && !this.#isIdle(now)) this.#join(background)
-    else this.#show(now)
+    if (due !== undefined && Instant.isOver(due, now) && !this.#isIdle(now)) this.#lineUp()
+    this.#show(now)
+  }
+
+  /** A background flight is wanted: it begins when a permit is free for it, which may be at once. */
+  #lineUp(): void {
+    if (this.#isInLine) return
+    this.#isInLine = true
+    this.#environment.permits.lineUp(this.#turn, this.#lastAttemptTimedOut)
+  }
+
+  #onTurn(): void {
+    this.#isInLine = false
+    if (this.#end === undefined && CacheState.flightOf(this.#current) === undefined) this.#begin(background)
   }
 
   /** Brings slot and timer in line with the state. */
@@ -349,7 +375,7 @@ export class ProviderCache {
       this.#current,
       now,
       flight === undefined || flight.released ? undefined : flight.startedAt,
-      this.#isIdle(now),
+      !this.#isInLine && !this.#isIdle(now),
     )
     if (at === undefined) this.#environment.scheduler.cancel(this.#timer)
     else this.#environment.scheduler.schedule(this.#timer, at.mono)
@@ -387,6 +413,8 @@ export class ProviderCache {
   #begin(kind: FlightKind): Flight {
     const now = this.#now()
     const flight = new Flight(now, kind)
+    this.#isInLine = false
+    this.#environment.permits.leaveLine(this.#turn)
     this.#set(CacheState.begin(this.#current, flight))
     this.#show(now)
     const fiber = this.#environment.fork(this.#fly(flight))
@@ -502,17 +530,20 @@ export class ProviderCache {
     }
     if (outcome._tag === "Updated") this.#observeDropped(before?.jwks, outcome.jwks, now)
     this.#show(now)
-    flight.end({ _tag: "Refreshed", held, changes })
+    this.#endFlight(flight, { _tag: "Refreshed", held, changes })
   }
 
   #fail(flight: Flight, { reason, retryAfterMillis }: FetchFailure): void {
     const now = this.#now()
     const count = (this.#current.failure?.count ?? 0) + 1
     this.#backoff ??= this.#runSync(stepper(backoff))
-    const delay = this.#runSync(this.#backoff(now.wall, { retryAfterMillis: retryAfterMillis ?? 0 }))
+    // A `Retry-After` holds for every next attempt, also after a `refresh` that failed without one.
+    const asked = this.#current.failure?.retryAfterUntil
+    const pause = Math.max(retryAfterMillis ?? 0, asked === undefined ? 0 : Instant.remaining(asked, now))
+    const delay = this.#runSync(this.#backoff(now.wall, { retryAfterMillis: pause }))
     const nextAttemptAt = Instant.plus(now, delay)
-    const retryAfterUntil = retryAfterMillis === undefined ? undefined : Instant.plus(now, retryAfterMillis)
-    const memory = Math.max(Math.min(delay, this.provider.settings.negativeCacheTtl), retryAfterMillis ?? 0)
+    const retryAfterUntil = pause > 0 ? Instant.plus(now, pause) : undefined
+    const memory = Math.max(Math.min(delay, this.provider.settings.negativeCacheTtl), pause)
 
     // Also an attempt that the deadline cut short.
     this.#lastAttemptTimedOut = reason._tag === "TimedOut"
@@ -539,7 +570,7 @@ export class ProviderCache {
       now,
     )
     this.#show(now)
-    flight.end({ _tag: "Failed", reason, retryAt: nextAttemptAt })
+    this.#endFlight(flight, { _tag: "Failed", reason, retryAt: nextAttemptAt })
   }
 
   /** No permit was had before the deadline: not the provider's failure. */
@@ -548,7 +579,18 @@ export class ProviderCache {
     const retryAt = Instant.plus(now, permitPauseMillis)
     this.#set(CacheState.abandon(this.#current, flight, retryAt))
     this.#show(now)
-    flight.end({ _tag: "Failed", reason, retryAt })
+    this.#endFlight(flight, { _tag: "Failed", reason, retryAt })
+  }
+
+  #endFlight(flight: Flight, end: FlightEnd): void {
+    flight.end(end)
+    this.#tellEnd(end)
+  }
+
+  #tellEnd(end: FlightEnd): void {
+    const nextEnd = this.#nextEnd
+    this.#nextEnd = undefined
+    if (nextEnd !== undefined) Deferred.doneUnsafe(nextEnd, Effect.succeed(end))
   }
 
   #heldFrom(

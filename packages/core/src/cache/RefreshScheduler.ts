@@ -3,9 +3,12 @@
  * given and knows no cache. Deadlines are monotonic milliseconds, so that a wall clock that is set does
  * not move them.
  */
-import type * as Clock from "effect/Clock"
-import * as Deferred from "effect/Deferred"
+import * as Clock from "effect/Clock"
+import * as Context from "effect/Context"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import type * as Fiber from "effect/Fiber"
+import { monotonicMillis } from "../Instant.ts"
 
 /** Something that becomes due; at most one deadline at a time. */
 export class ScheduledItem {
@@ -24,9 +27,9 @@ export class ScheduledItem {
 export class RefreshScheduler {
   /** A binary heap by `dueAt`. */
   readonly #heap: Array<ScheduledItem> = []
-  #wake = Deferred.makeUnsafe<void>()
-  /** The deadline that the fiber sleeps for. */
-  #sleepingUntil = Number.POSITIVE_INFINITY
+  /** The deadline that the fiber sleeps for; nothing is earlier while it does not sleep. */
+  #sleepingUntil = Number.NEGATIVE_INFINITY
+  #wakeUp: () => void = () => {}
 
   /** Sets or moves the deadline of `item` (monotonic milliseconds). */
   schedule(item: ScheduledItem, dueAt: number): void {
@@ -36,7 +39,9 @@ export class RefreshScheduler {
       this.#heap.push(item)
     }
     this.#sift(item)
-    if (dueAt < this.#sleepingUntil) this.#wakeUp()
+    if (dueAt >= this.#sleepingUntil) return
+    this.#sleepingUntil = Number.NEGATIVE_INFINITY
+    this.#wakeUp()
   }
 
   /** Takes the deadline of `item` away. */
@@ -57,22 +62,32 @@ export class RefreshScheduler {
   }
 
   /** Calls what is due, for ever. Run it in one fiber. */
-  readonly run: Effect.Effect<never> = Effect.clockWith((clock) =>
-    Effect.forever(
-      Effect.suspend(() => {
-        this.#callDue(clock)
-        this.#wake = Deferred.makeUnsafe()
-        const first = this.#heap[0]
-        this.#sleepingUntil = first?.dueAt ?? Number.POSITIVE_INFINITY
-        const woken = Deferred.await(this.#wake)
-        return first === undefined
-          ? woken
-          : Effect.timeoutOption(woken, Math.max(1, Math.ceil(first.dueAt - monotonicMillis(clock))))
-      }),
-    ),
-  )
+  readonly run: Effect.Effect<never> = Effect.contextWith((context: Context.Context<never>) => {
+    const clock = Context.get(context, Clock.Clock)
+    const sleep = this.#sleep(clock, Effect.runForkWith(context))
+    return Effect.forever(Effect.map(sleep, () => this.#callDue(clock)))
+  })
+
+  /** Sleeps until the first deadline, or until there is an earlier one. */
+  #sleep(clock: Clock.Clock, fork: (sleep: Effect.Effect<void>) => Fiber.Fiber<void>): Effect.Effect<void> {
+    return Effect.callback((resume) => {
+      const first = this.#heap[0]
+      if (first !== undefined && first.dueAt <= monotonicMillis(clock)) return resume(Effect.void)
+      this.#sleepingUntil = first?.dueAt ?? Number.POSITIVE_INFINITY
+      if (first === undefined) {
+        this.#wakeUp = () => resume(Effect.void)
+        return Effect.void
+      }
+      const sleeper = fork(clock.sleep(Duration.millis(Math.max(1, Math.ceil(first.dueAt - monotonicMillis(clock))))))
+      this.#wakeUp = () => sleeper.interruptUnsafe()
+      // Straight from the clock: whoever runs after the deadline must find that it was called.
+      sleeper.addObserver(() => resume(Effect.void))
+      return Effect.sync(() => sleeper.interruptUnsafe())
+    })
+  }
 
   #callDue(clock: Clock.Clock): void {
+    this.#sleepingUntil = Number.NEGATIVE_INFINITY
     // Items that become due again while others are called wait for the next turn of the fiber.
     const now = monotonicMillis(clock)
     const due: Array<ScheduledItem> = []
@@ -84,11 +99,6 @@ export class RefreshScheduler {
       // Cancelled or moved by one that was called before it: not due any more, or called later.
       if (item.position < 0) item.onDue()
     }
-  }
-
-  #wakeUp(): void {
-    this.#sleepingUntil = Number.NEGATIVE_INFINITY
-    Deferred.doneUnsafe(this.#wake, Effect.void)
   }
 
   #sift(item: ScheduledItem): void {
@@ -122,5 +132,3 @@ export class RefreshScheduler {
     b.position = at
   }
 }
-
-const monotonicMillis = (clock: Clock.Clock): number => Number(clock.monotonicTimeNanosUnsafe()) / 1_000_000

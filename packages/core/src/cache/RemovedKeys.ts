@@ -27,6 +27,7 @@ export const removedKeys = (
   const vanished = before.jwks.keys.map((key): RemovedKey => ({
     key,
     until: earlier(plus(now, graceMillis), before.staleUntil),
+    removedAt: now,
     fetchedAt: before.receivedAt.wall,
     expiresAt: before.expiresAt.wall,
   }))

@@ -52,6 +52,8 @@ export interface ResolvingPort {
   readonly flightUnderWay: () => Flight | undefined
   /** Joins the flight under way or starts one. */
   readonly join: (kind: FlightKind) => Flight
+  /** Has a flight fly in the background, in its turn, and waits for the end of it or of another before it. */
+  readonly backgroundFlight: Effect.Effect<FlightEnd>
   readonly observe: (event: JwksEventBody, now: Instant.Instant) => void
 }
 
@@ -188,9 +190,17 @@ export class Resolving {
     if (this.#port.usability(now) !== "Unusable") return Effect.undefined
     const failure = this.#port.failure()
     if (failure !== undefined && this.#port.flightUnderWay() === undefined) return Effect.succeed(failure.reason)
-    return Effect.map(this.#landing(this.#port.join(awaited)), (end) =>
-      end._tag === "Failed" ? end.reason : undefined,
-    )
+    return Effect.flatMap(this.#port.backgroundFlight, (end) => {
+      switch (end._tag) {
+        case "Refreshed":
+          return Effect.undefined
+        case "Failed":
+          // The provider was not asked: its turn is still to come.
+          return end.reason._tag === "NoPermit" ? this.warmUp : Effect.succeed(end.reason)
+        case "Superseded":
+          return this.#port.ended() ?? Effect.fail<Superseded>(end)
+      }
+    })
   })
 
   // ---------------------------------------------------------------------------
@@ -262,7 +272,11 @@ export class Resolving {
     if (end._tag === "Refreshed") {
       const said = this.#ask(question, this.#port.freshly(end.held), now)
       if (said._tag !== "Absent") return this.#settleLate(question, said, now)
-      return this.#absent(question, now)
+      // Another caller of the same flight may have had a newer set fetched by now.
+      const servable = this.#port.servable(now, question.allowStale)
+      return servable === undefined || servable.held === end.held
+        ? this.#absent(question, now)
+        : this.#settleLate(question, this.#ask(question, servable, now), now)
     }
     const servable = this.#port.servable(now, question.allowStale)
     if (servable === undefined) return Effect.fail(this.#unavailable(end.reason, end.retryAt, now))

@@ -71,13 +71,16 @@ export const revalidate = (
     const { attemptTimeout, deadline } = provider.settings.retryPolicy
     const url = displayUrl(provider.jwksUrl)
     const startedAt = Instant.now(clock)
-    let attempting = false
+    let attemptStartedAt: Instant.Instant | undefined
+    let queuedAt = startedAt
+    let queuedMillis = 0
     let lastFailure: FetchFailure | undefined
 
     const conditional = held !== undefined && mayConfirm(held, startedAt, provider.settings.maxTtl)
-    const attempt = port.withPermit(
+    const permitted = port.withPermit(
       Effect.suspend(() => {
-        attempting = true
+        attemptStartedAt = Instant.now(clock)
+        queuedMillis += attemptStartedAt.mono - queuedAt.mono
         port.onAttempt()
         return fetchJwks(client, {
           url: provider.jwksUrl,
@@ -93,7 +96,7 @@ export const revalidate = (
           Effect.flatMap((response) => Effect.fromResult(judge(response, request, Instant.now(clock)))),
           Effect.tapError((failure) =>
             Effect.sync(() => {
-              attempting = false
+              attemptStartedAt = undefined
               lastFailure = failure
               port.onAttemptFailed(failure)
             }),
@@ -101,6 +104,11 @@ export const revalidate = (
         )
       }),
     )
+
+    const attempt = Effect.suspend(() => {
+      queuedAt = Instant.now(clock)
+      return permitted
+    })
 
     const timeLeft = () => deadline - (Instant.now(clock).mono - startedAt.mono)
     const attempts = request.oneAttempt
@@ -110,13 +118,15 @@ export const revalidate = (
     return Effect.flatMap(RefreshLease, (lease) => lease.around(provider, attempts)).pipe(
       Effect.timeoutOrElse({
         duration: deadline,
-        orElse: () =>
-          Effect.fail<FetchFailure>(
-            attempting
+        orElse: () => {
+          const attemptedMillis = attemptStartedAt === undefined ? 0 : Instant.now(clock).mono - attemptStartedAt.mono
+          return Effect.fail<FetchFailure>(
+            attemptStartedAt !== undefined && attemptedMillis >= queuedMillis
               ? timedOut(url, "deadline", deadline)
-              : // Between attempts the last one says why; without any the provider was never asked.
+              : // Not the provider but the queue or a back-off took the time: the last attempt says why, if any.
                 (lastFailure ?? { reason: { _tag: "NoPermit", waitedMillis: deadline } }),
-          ),
+          )
+        },
       }),
       Effect.catch((failure) => Effect.succeed<Revalidated>({ _tag: "Failed", failure })),
     )

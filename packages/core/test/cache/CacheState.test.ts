@@ -142,16 +142,16 @@ describe("CacheState", () => {
   describe("nextChangeAt", () => {
     it("is the first of refresh, expiry and the end of the stale window that is still to come", () => {
       const state = CacheState.initial(held(), undefined)
-      expect(CacheState.nextChangeAt(state, at(0), undefined, false)).toEqual(at(80))
-      expect(CacheState.nextChangeAt(state, at(0), undefined, true)).toEqual(at(100))
-      expect(CacheState.nextChangeAt(state, at(100), undefined, true)).toEqual(at(1_000))
-      expect(CacheState.nextChangeAt(state, at(1_000), undefined, true)).toBeUndefined()
+      expect(CacheState.nextChangeAt(state, at(0), undefined, true)).toEqual(at(80))
+      expect(CacheState.nextChangeAt(state, at(0), undefined, false)).toEqual(at(100))
+      expect(CacheState.nextChangeAt(state, at(100), undefined, false)).toEqual(at(1_000))
+      expect(CacheState.nextChangeAt(state, at(1_000), undefined, false)).toBeUndefined()
     })
 
     it("is the moment at which a flight over an expired set lets stale answers go", () => {
       const state = CacheState.begin<string>(CacheState.initial(held({ staleUntil: at(9_000) }), undefined), "a")
-      expect(CacheState.nextChangeAt(state, at(150), at(150), false)).toEqual(at(150 + CacheState.staleReleaseMillis))
-      expect(CacheState.nextChangeAt(state, at(150), undefined, false)).toEqual(at(9_000))
+      expect(CacheState.nextChangeAt(state, at(150), at(150), true)).toEqual(at(150 + CacheState.staleReleaseMillis))
+      expect(CacheState.nextChangeAt(state, at(150), undefined, true)).toEqual(at(9_000))
     })
   })
 })
