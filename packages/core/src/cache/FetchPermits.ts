@@ -5,8 +5,8 @@
  *
  * A free permit goes to whoever comes first in this order: flights that a caller waits for before
  * background work; then providers that answer before those whose last attempt timed out, which share a
- * quarter of the permits; then the tenant that holds the fewest permits and, among those, has the
- * fewest requests in the queue. One tenant holds at most a quarter. Inside a tenant the caller who came
+ * quarter of the permits; then the tenant that holds the fewest permits and, among those, in turn the one
+ * that has the fewest requests in the queue and the one that came last. One tenant holds at most a quarter. Inside a tenant the caller who came
  * last goes first: when there is more work than permits, those who waited longest are the likeliest to
  * run into their deadline anyway.
  *
@@ -27,6 +27,8 @@ export interface PermitRequest {
 interface Ticket {
   readonly request: PermitRequest
   readonly grant: () => void
+  /** The order in which tickets came, or were reordered. */
+  order: number
   queue: Queue | undefined
 }
 
@@ -46,6 +48,8 @@ export class FetchPermits {
   readonly #share: number
   readonly #heldByTenant = new Map<string, number>()
   #held = 0
+  #entered = 0
+  #granted = 0
   #heldBySuspects = 0
   readonly #waitedFor: Queue = new Map()
   readonly #waitedForSuspect: Queue = new Map()
@@ -103,7 +107,7 @@ export class FetchPermits {
 
   #acquire(request: PermitRequest): Effect.Effect<void> {
     return Effect.callback<void>((resume) => {
-      const ticket: Ticket = { request, grant: () => resume(Effect.void), queue: undefined }
+      const ticket: Ticket = { request, grant: () => resume(Effect.void), order: 0, queue: undefined }
       this.#tickets.set(request, ticket)
       this.#enter(ticket)
       this.#grantFree()
@@ -137,6 +141,7 @@ export class FetchPermits {
     else if (isWaitedFor()) tickets.unshift(ticket)
     else tickets.push(ticket)
     ticket.queue = queue
+    ticket.order = ++this.#entered
   }
 
   #leave(ticket: Ticket): void {
@@ -174,6 +179,7 @@ export class FetchPermits {
     this.#leave(ticket)
     this.#tickets.delete(ticket.request)
     this.#held += 1
+    this.#granted += 1
     if (suspect) this.#heldBySuspects += 1
     this.#heldByTenant.set(tenant, (this.#heldByTenant.get(tenant) ?? 0) + 1)
     ticket.grant()
@@ -202,7 +208,7 @@ export class FetchPermits {
     for (const [tenant, tickets] of queue) {
       const held = this.#heldByTenant.get(tenant) ?? 0
       if (held >= this.#share) continue
-      if (best === undefined || held < bestHeld || (held === bestHeld && tickets.length < best.length)) {
+      if (best === undefined || held < bestHeld || (held === bestHeld && this.#isPreferred(tickets, best))) {
         best = tickets
         bestHeld = held
       }
@@ -210,5 +216,10 @@ export class FetchPermits {
       if (compared === comparedTenants) break
     }
     return best?.[0]
+  }
+
+  /** Small tenants and late comers take turns: each finds its way past a crowd of the other kind. */
+  #isPreferred(tickets: ReadonlyArray<Ticket>, best: ReadonlyArray<Ticket>): boolean {
+    return this.#granted % 2 === 0 ? tickets.length < best.length : (tickets[0]?.order ?? 0) > (best[0]?.order ?? 0)
   }
 }

@@ -41,7 +41,9 @@ const query = (kid: string, more: { alg?: string; notThumbprint?: string } = {})
 describe("removedKeys", () => {
   it("keeps what vanished for the grace", () => {
     const removed = removedKeys(held(set([key("a"), key("b")])), set([key("b")]), 10_000, at(5_000))
-    expect(removed).toEqual([{ key: key("a"), until: at(15_000), removedAt: at(5_000), fetchedAt: at(0).wall, expiresAt: at(60_000).wall }])
+    expect(removed).toEqual([
+      { key: key("a"), until: at(15_000), removedAt: at(5_000), fetchedAt: at(0).wall, expiresAt: at(60_000).wall },
+    ])
   })
 
   it("keeps nothing without a grace, without a set before, and of keys without a kid", () => {

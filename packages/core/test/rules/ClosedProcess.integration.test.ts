@@ -31,7 +31,7 @@ describe("A process that closes the layer", () => {
       const hanging = yield* FakeProvider.make()
       yield* hanging.faults.hang()
       const refusing = yield* Effect.scoped(Effect.map(FakeProvider.make(), ({ jwksUrl }) => jwksUrl))
-      const { code, millisAfterOutput, output } = yield* runUntilItEnds("closeAndExit.ts", [
+      const { code, millisAfterOutput, output } = yield* runUntilItEnds("closeAndExit.program.ts", [
         good.jwksUrl,
         hanging.jwksUrl,
         refusing,

@@ -242,6 +242,17 @@ describe("Each register and unregister starts a new generation", () => {
     }),
   )
 
+  it.effect("waiters get NotRegistered when the tenant is unregistered", () =>
+    Effect.gen(function* () {
+      const { registry, resolve } = yield* setUp({ before: (idp) => idp.faults.hang() })
+      const named = yield* begin(Effect.flip(resolve("1")))
+      const anyProvider = yield* begin(Effect.flip(registry.resolveKey("acme", "1")))
+      assert.strictEqual(yield* registry.unregisterTenant("acme"), 1)
+      assert.deepInclude(yield* answerAtOnce(Fiber.join(named)), { _tag: "NotRegistered" })
+      assert.deepInclude(yield* answerAtOnce(Fiber.join(anyProvider)), { _tag: "NotRegistered" })
+    }),
+  )
+
   it.effect("an older flight commits nothing, though it was the same URL: neither a set nor a failure", () =>
     Effect.gen(function* () {
       const { idp, registered, registry, status } = yield* setUp({ before: (idp) => idp.faults.holdNext(1) })

@@ -240,7 +240,7 @@ describe("Rule 7: closing the layer ends the flights, and every waiter gets a ty
     }),
   )
 
-  it.effect("ends warmUp and the stream of events", () =>
+  it.effect("ends warmUp, which waits for a provider that hangs", () =>
     Effect.gen(function* () {
       const idp = yield* ScriptedProvider.make()
       yield* idp.faults.hang()

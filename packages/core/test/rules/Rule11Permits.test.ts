@@ -308,8 +308,8 @@ describe("Rule 11: one provider that hangs delays no other", () => {
     for (const ours of ["ours", "tenant-7"]) {
       for (const waiting of [true, false]) {
         for (const known of [true, false]) {
-          // Nothing tells the last of ten waiting callers of a tenant from the nine before it: see below.
-          if (ours === "tenant-7" && waiting && !known && position > 0) continue
+          // Nothing tells one of many waiting callers of its tenant from those after it: see below.
+          if (ours === "tenant-7" && waiting && !known && place === "in the middle") continue
           const whose = ours === "ours" ? "a tenant of its own" : "one of the 20 tenants"
           const which = `${known ? "known to hang" : "never tried before"}, ${waiting ? "with waiting callers" : "in the background"}`
           it.effect(
@@ -327,11 +327,11 @@ describe("Rule 11: one provider that hangs delays no other", () => {
     }
   }
 
-  it.effect.each([100, 200])(
-    "among 200 that were never tried, with waiting callers, a cold one in one of their tenants that comes after %d is not lost",
-    (position) =>
+  it.effect(
+    "among 200 that were never tried, with waiting callers, a cold one in one of their tenants that comes in the middle is not lost",
+    () =>
       Effect.gen(function* () {
-        const { registry } = yield* amongHanging({ position, ours: "tenant-7", waiting: true, known: false })
+        const { registry } = yield* amongHanging({ position: 100, ours: "tenant-7", waiting: true, known: false })
         yield* TestClock.adjust("30 seconds")
         const again = yield* begin(registry.resolve("tenant-7", "ours"))
         yield* TestClock.adjust("3 seconds")

@@ -304,6 +304,22 @@ describe("Rule 13: Retry-After is a floor for every next attempt", () => {
     }),
   )
 
+  it.effect("outlasts a refresh that failed without one", () =>
+    Effect.gen(function* () {
+      const { idp, refresh, resolve } = yield* setUp({
+        before: (idp) => idp.faults.status(503, { next: 1, retryAfter: "10 minutes" }),
+      })
+      yield* TestClock.adjust("1 minute")
+      yield* idp.faults.status(404, { next: 1 })
+      yield* Effect.flip(refresh)
+      assert.strictEqual(idp.requests, 2)
+      yield* TestClock.adjust(minutes(9) - 1)
+      assert.strictEqual(idp.requests, 2)
+      yield* TestClock.adjust("1 minute")
+      assert.strictEqual((yield* answerAtOnce(resolve())).freshness, "fresh")
+    }),
+  )
+
   it.effect("does not hold back refresh", () =>
     Effect.gen(function* () {
       const { idp, refresh } = yield* setUp({

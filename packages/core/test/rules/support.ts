@@ -35,7 +35,7 @@ export const begin = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<Fi
   Effect.tap(Effect.forkChild(effect), settle)
 
 /** How an effect ends without time passing; fails the test if it waits. */
-export const atOnce = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<Exit.Exit<A, E>, never, R> =>
+const atOnce = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<Exit.Exit<A, E>, never, R> =>
   Effect.map(begin(effect), (fiber) => fiber.pollUnsafe() ?? assert.fail("waits instead of answering at once"))
 
 /** What an effect answers without time passing. */
@@ -62,11 +62,27 @@ export const withRandom =
 /** The largest number that a random generator gives, nearly. */
 export const almostOne = 1 - 1e-9
 
+/**
+ * Draws no random number between 0 and 0.01: now and then a jittered delay would round to no delay at
+ * all, and the next attempt would start where a test has seen to it that no time passes.
+ */
+const withoutTinyDelays = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
+  Effect.flatMap(Random.Random, (random) =>
+    Effect.provideService(effect, Random.Random, {
+      nextIntUnsafe: () => random.nextIntUnsafe(),
+      nextDoubleUnsafe: () => {
+        const value = random.nextDoubleUnsafe()
+        return value === 0 ? 0 : Math.max(value, 0.01)
+      },
+    }),
+  )
+
 /** A registry that reaches whatever the client reaches, for as long as the scope lives. */
 export const openRegistryOn = (client: HttpClient.HttpClient, options: JwksRegistryOptions = {}) =>
   TestRegistry.layerNoClient(options).pipe(
     Layer.provide(Layer.succeed(HttpClient.HttpClient, client)),
     Layer.build,
+    withoutTinyDelays,
     Effect.map((context) => Context.get(context, JwksRegistry)),
   )
 
@@ -89,6 +105,7 @@ export const openStrictRegistry = (providers: ReadonlyArray<IdentityProvider>, o
   JwksRegistry.layer(options).pipe(
     Layer.provide([ScriptedProvider.layerClient(...providers), Persistence.layerMemory, JwksMetrics.layerNoop]),
     Layer.build,
+    withoutTinyDelays,
     Effect.map((context) => Context.get(context, JwksRegistry)),
   )
 

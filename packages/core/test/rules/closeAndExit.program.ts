@@ -2,7 +2,7 @@
  * A process that uses a registry and closes it. Nothing here ends the process: when a timer, a socket or
  * a fiber is left over, it lives on.
  *
- *     node closeAndExit.ts <JWKS URL that answers> <JWKS URL that hangs> <JWKS URL where nobody listens>
+ *     node closeAndExit.program.ts <JWKS URL that answers> <JWKS URL that hangs> <JWKS URL where nobody listens>
  */
 import { JwksRegistry } from "@effect-jwks/core"
 import { TestRegistry } from "@effect-jwks/testing"
