@@ -125,6 +125,20 @@ describe("ScriptedProvider", () => {
     }).pipe(Effect.provide(ScriptedProvider.layer())),
   )
 
+  it.effect("says how many requests it released, also where each brings the next one", () =>
+    Effect.gen(function* () {
+      const provider = yield* ScriptedProvider.make()
+      const client = ScriptedProvider.client(provider)
+      yield* provider.faults.hold
+      yield* Effect.forkChild(Effect.andThen(client.get(provider.jwksUrl), client.get(provider.jwksUrl)), {
+        startImmediately: true,
+      })
+      assert.strictEqual(yield* provider.faults.release(1), 1)
+      yield* provider.faults.awaitHeld(1)
+      assert.strictEqual(provider.requests, 2)
+    }),
+  )
+
   it.effect("signs tokens on the test's clock", () =>
     Effect.gen(function* () {
       const provider = yield* ScriptedProvider

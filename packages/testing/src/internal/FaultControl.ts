@@ -100,10 +100,11 @@ export const make = (): FaultControl => {
       }),
     release: (count) =>
       Effect.sync(() => {
-        const before = gates.size
-        if (count === undefined) openAll()
-        else for (const gate of [...gates].slice(0, count)) open(gate)
-        return before - gates.size
+        if (count === undefined) toHold = 0
+        // A copy: what is released may at once bring the next request that is held.
+        const released = [...gates].slice(0, count)
+        for (const gate of released) open(gate)
+        return released.length
       }),
     heal: Effect.sync(() => {
       counted = []
