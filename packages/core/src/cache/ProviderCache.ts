@@ -16,28 +16,28 @@ import * as Exit from "effect/Exit"
 import type * as Fiber from "effect/Fiber"
 import type * as HttpClient from "effect/http/HttpClient"
 import * as SynchronizedRef from "effect/SynchronizedRef"
-import type { FreshnessVerdict } from "../http/Freshness.ts"
 import type { FetchFailure } from "../http/RetryPolicy.ts"
 import * as Instant from "../Instant.ts"
-import { displayUrl, JwksUnavailable, type UnavailableReason } from "../JwksError.ts"
+import { displayUrl, type JwksUnavailable, type UnavailableReason } from "../JwksError.ts"
 import type { JwksEventBody } from "../JwksEvent.ts"
-import type { ParsedJwks, UsableKey } from "../jwk/Jwks.ts"
-import { diff } from "../jwk/KeyPolicy.ts"
 import type { ProviderReading } from "../metrics/JwksMetrics.ts"
 import type { Provider } from "../Provider.ts"
 import type { ProviderStatus } from "../ProviderStatus.ts"
-import type { Freshness, KeyChanges } from "../Resolved.ts"
+import type { Freshness } from "../Resolved.ts"
 import type { UrlPolicy } from "../security/UrlPolicy.ts"
 import * as CacheState from "./CacheState.ts"
 import type { FetchPermits, PermitRequest, Turn } from "./FetchPermits.ts"
 import { background, Flight, type FlightEnd, type FlightKind } from "./Flight.ts"
+import { answersAlike, changesAfter, eventsAfter, heldAfter, type Success } from "./FlightOutcome.ts"
 import type { Counts, Handover } from "./Handover.ts"
 import { type Answers, buildAnswers, HitSlot, tickMillis, tickOf } from "./HitSlot.ts"
 import { backoff, type BackoffInput, earlyRefresh, type Stepper, stepper } from "./RefreshDelay.ts"
 import { type RefreshScheduler, ScheduledItem } from "./RefreshScheduler.ts"
-import { removedKeys } from "./RemovedKeys.ts"
-import { Resolving, type ResolvingPort, type Servable, type Superseded } from "./Resolving.ts"
+import type { Servable } from "./Question.ts"
+import { Refusals } from "./Refusals.ts"
+import { Resolving, type ResolvingPort, type Superseded } from "./Resolving.ts"
 import { type Revalidated, revalidate } from "./Revalidation.ts"
+import { statusOf } from "./StatusReport.ts"
 
 /** What the providers of one registry share. */
 export interface CacheEnvironment {
@@ -52,8 +52,6 @@ export interface CacheEnvironment {
   /** Providers that no resolve has used for so many milliseconds are left to expire. */
   readonly idleAfter: number
 }
-
-type Parts = { readonly [K in "updated" | "confirmed"]: Extract<Revalidated, { _tag: Capitalize<K> }> }
 
 /** How long the timer waits before it tries again to get a permit. */
 const permitPauseMillis = 1_000
@@ -189,55 +187,7 @@ export class ProviderCache {
 
   status(): ProviderStatus {
     const now = this.#now()
-    const state = this.#current
-    const held = CacheState.heldOf(state)
-    const usability = this.#usability(now)
-    const reading = this.reading()
-    const requests = reading.hits + reading.misses
-    const nextFlightAt = this.#isIdle(now) ? undefined : CacheState.nextFlightAt(state)
-    const freshness: Freshness = usability === "Fresh" ? "fresh" : "stale"
-    return {
-      tenant: this.provider.tenant,
-      provider: this.provider.provider,
-      url: displayUrl(this.provider.jwksUrl),
-      state: state._tag,
-      usable: usability !== "Unusable",
-      ...(usability === "Unusable" ? {} : { freshness }),
-      keys: (held?.jwks.keys ?? []).map(({ jwk, kid, thumbprint }) => ({
-        kid,
-        kty: jwk.kty,
-        alg: jwk.alg,
-        use: jwk.use,
-        thumbprint,
-      })),
-      dropped: held?.jwks.dropped ?? [],
-      ...(held === undefined
-        ? {}
-        : {
-            fetchedAt: held.receivedAt.wall,
-            expiresAt: held.expiresAt.wall,
-            staleUntil: held.staleUntil.wall,
-          }),
-      ...(nextFlightAt === undefined ? {} : { nextRefreshAt: nextFlightAt.wall }),
-      ...(state.failure === undefined
-        ? {}
-        : {
-            failure: {
-              reason: state.failure.reason,
-              at: state.failure.at.wall,
-              count: state.failure.count,
-              nextAttemptAt: state.failure.nextAttemptAt.wall,
-            },
-          }),
-      requests,
-      hits: reading.hits,
-      misses: reading.misses,
-      stale: reading.stale,
-      refreshes: reading.refreshes,
-      refreshErrors: Array.from(reading.refreshErrors.values()).reduce((sum, count) => sum + count, 0),
-      notModified: reading.notModified,
-      hitRatio: requests === 0 ? 0 : reading.hits / requests,
-    }
+    return statusOf(this.provider, this.#current, this.#usability(now), this.#isIdle(now), this.reading())
   }
 
   #port(): ResolvingPort {
@@ -271,10 +221,8 @@ export class ProviderCache {
         return undefined
       case "superseded":
         return Effect.fail<Superseded>({ _tag: "Superseded" })
-      case "closed": {
-        const { provider, tenant } = this.provider
-        return Effect.fail(new JwksUnavailable({ tenant, provider, reason: { _tag: "RegistryClosed" } }))
-      }
+      case "closed":
+        return Effect.fail(new Refusals(this.provider).closed())
     }
   }
 
@@ -488,47 +436,26 @@ export class ProviderCache {
     }
   }
 
-  #succeed(flight: Flight, outcome: Parts["updated"] | Parts["confirmed"]): void {
+  #succeed(flight: Flight, success: Success): void {
     const now = this.#now()
     const { failure } = this.#current
     const before = CacheState.heldOf(this.#current)
-    const held = this.#heldFrom(outcome, before)
-    const changes = outcome._tag === "Updated" ? diff(before?.jwks, outcome.jwks) : undefined
-    const isChanged =
-      changes !== undefined && changes.added.length + changes.removed.length + changes.changed.length > 0
+    const held = heldAfter(success, before, this.provider.settings.removedKeyGrace, (lifetimeMillis) =>
+      this.#runSync(this.#earlyRefresh(success.receivedAt.wall, lifetimeMillis)),
+    )
+    const changes = changesAfter(success, before)
 
     this.#confirmedAt = flight.sentAt
     this.#lastAttemptTimedOut = false
     this.#backoff = undefined
     this.#counts.refreshes += 1
-    if (outcome._tag === "Confirmed") this.#counts.notModified += 1
-    // Also after a change that shows in no thumbprint: a key that got another kid, or another `alg`.
-    if (outcome._tag === "Updated" && !hasSameAnswers(before?.jwks, outcome.jwks)) this.resolving.forgetAbsences()
-    this.#set(CacheState.succeed(this.#current, flight, held, outcome.verdict.keep))
+    if (success._tag === "Confirmed") this.#counts.notModified += 1
+    if (!answersAlike(success, before)) this.resolving.forgetAbsences()
+    this.#set(CacheState.succeed(this.#current, flight, held, success.verdict.keep))
 
-    this.#observe(
-      {
-        _tag: "RefreshSucceeded",
-        notModified: outcome._tag === "Confirmed",
-        keys: held.jwks.keys.length,
-        durationMillis: now.mono - flight.startedAt.mono,
-        expiresAt: held.expiresAt.wall,
-      },
-      now,
-    )
-    if (failure !== undefined) this.#observe({ _tag: "RefreshRecovered", failures: failure.count }, now)
-    if (isChanged) {
-      this.#observe(
-        {
-          _tag: "KeysChanged",
-          isFirst: before === undefined,
-          ...changes,
-          kids: kidsOf(changes, [...(before?.jwks.keys ?? []), ...held.jwks.keys]),
-        },
-        now,
-      )
+    for (const event of eventsAfter(success, before, held, changes, failure, now, flight.startedAt)) {
+      this.#observe(event, now)
     }
-    if (outcome._tag === "Updated") this.#observeDropped(before?.jwks, outcome.jwks, now)
     this.#show(now)
     this.#endFlight(flight, { _tag: "Refreshed", held, changes })
   }
@@ -592,66 +519,4 @@ export class ProviderCache {
     this.#nextEnd = undefined
     if (nextEnd !== undefined) Deferred.doneUnsafe(nextEnd, Effect.succeed(end))
   }
-
-  #heldFrom(
-    outcome: Parts["updated"] | Parts["confirmed"],
-    before: CacheState.HeldSet | undefined,
-  ): CacheState.HeldSet {
-    const { headers, receivedAt, verdict } = outcome
-    const times = this.#times(verdict, receivedAt)
-    if (outcome._tag === "Confirmed") return { ...outcome.held, ...times, headers, receivedAt }
-    return {
-      ...times,
-      jwks: outcome.jwks,
-      receivedAt,
-      fetchedInFullAt: receivedAt,
-      headers,
-      validators: outcome.validators,
-      removed: removedKeys(before, outcome.jwks, this.provider.settings.removedKeyGrace, receivedAt),
-    }
-  }
-
-  #times(
-    { lifetimeMillis, staleMillis }: FreshnessVerdict,
-    receivedAt: Instant.Instant,
-  ): Pick<CacheState.HeldSet, "expiresAt" | "staleUntil" | "refreshAt"> {
-    const expiresAt = Instant.plus(receivedAt, lifetimeMillis)
-    return {
-      expiresAt,
-      staleUntil: Instant.plus(expiresAt, staleMillis),
-      // A set that is validated before each use (`strictHttp`) has nothing to refresh ahead of.
-      refreshAt:
-        lifetimeMillis === 0
-          ? undefined
-          : Instant.plus(receivedAt, this.#runSync(this.#earlyRefresh(receivedAt.wall, lifetimeMillis))),
-    }
-  }
-
-  #observeDropped(before: ParsedJwks | undefined, after: ParsedJwks, now: Instant.Instant): void {
-    const known = new Set(before?.dropped.map(({ kid, reason }) => `${reason} ${kid}`))
-    for (const { kid, reason } of after.dropped) {
-      const id = `${reason} ${kid}`
-      if (known.has(id)) continue
-      known.add(id)
-      this.#observe({ _tag: "KeyDropped", reason, ...(kid === undefined ? {} : { kid }) }, now)
-    }
-  }
-}
-
-/** Whether two sets answer every question alike. */
-const hasSameAnswers = (before: ParsedJwks | undefined, after: ParsedJwks): boolean => {
-  const said = (jwks: ParsedJwks) =>
-    JSON.stringify(jwks.keys.map(({ algorithms, kid, thumbprint }) => [kid, thumbprint, algorithms]))
-  return before !== undefined && said(before) === said(after)
-}
-
-/** The kid of each thumbprint that the changes name. */
-const kidsOf = (
-  { added, changed, removed }: KeyChanges,
-  keys: ReadonlyArray<UsableKey>,
-): Readonly<Record<string, string>> => {
-  const named = new Set([...added, ...removed, ...changed.flatMap(({ from, to }) => [from, to])])
-  return Object.fromEntries(
-    keys.flatMap(({ kid, thumbprint }) => (kid === undefined || !named.has(thumbprint) ? [] : [[thumbprint, kid]])),
-  )
 }

@@ -7,27 +7,20 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Result from "effect/Result"
 import * as Instant from "../Instant.ts"
-import { JwksUnavailable, KeyAmbiguous, KeyNotFound, type ResolveError, type UnavailableReason } from "../JwksError.ts"
+import type { JwksUnavailable, KeyAmbiguous, KeyNotFound, ResolveError, UnavailableReason } from "../JwksError.ts"
 import type { JwksEventBody } from "../JwksEvent.ts"
-import type { DropReason } from "../jwk/Jwks.ts"
-import { select } from "../jwk/KeyPolicy.ts"
 import type { Provider } from "../Provider.ts"
 import type { RefreshOutcome, ResolvedJwks, ResolvedKey, ResolveKeyOptions } from "../Resolved.ts"
-import type { Failure, HeldSet, RemovedKey, Usability } from "./CacheState.ts"
+import type { Failure, HeldSet, Usability } from "./CacheState.ts"
 import { awaited, demanded, type Flight, type FlightEnd, type FlightKind, forced } from "./Flight.ts"
-import { type Answer, type Answers, answerFor, answerOf, type HitSlot } from "./HitSlot.ts"
-import { findRemoved } from "./RemovedKeys.ts"
+import type { Answer, HitSlot } from "./HitSlot.ts"
+import { ask, idOf, mayBeKid, type Question, questionOf, type Said, type Servable } from "./Question.ts"
+import { Refusals } from "./Refusals.ts"
 import { Absences, fullBudget, type KidBudget, takeToken } from "./UnknownKids.ts"
 
 /** The provider was registered anew or unregistered while somebody waited: ask the registry again. */
 export interface Superseded {
   readonly _tag: "Superseded"
-}
-
-/** A set and its prebuilt answers. */
-export interface Servable {
-  readonly held: HeldSet
-  readonly answers: Answers
 }
 
 /** What the questions need to know of the cache, and may ask of it. */
@@ -65,40 +58,19 @@ export interface ResolvingCounts {
   unknownKids: number
 }
 
-interface Question {
-  readonly kid: string | undefined
-  readonly alg: string | undefined
-  readonly notThumbprint: string | undefined
-  readonly allowStale: boolean
-  /** Orders the question against the requests that were sent. */
-  readonly askedAt: number
-  /** Whether it was counted as one for an unknown kid. */
-  isCountedAsUnknown: boolean
-}
-
-/** What a set says. */
-type Said =
-  | { readonly _tag: "Found"; readonly answer: Answer }
-  | { readonly _tag: "Ambiguous"; readonly thumbprints: ReadonlyArray<string> }
-  | { readonly _tag: "Dropped"; readonly reason: DropReason }
-  | { readonly _tag: "Absent" }
-
-/** Longest kid that a set may hold, in UTF-8 bytes: nothing longer is looked for upstream. */
-const maxKidBytes = 1_024
-
 export class Resolving {
   readonly #port: ResolvingPort
   readonly #counts: ResolvingCounts
   readonly #absences = new Absences()
   #budget: KidBudget
-  /** Prebuilt answers for keys in grace. */
-  readonly #removedAnswers = new WeakMap<RemovedKey, Answer>()
+  readonly #refusals: Refusals
   /** Whether the present lack of tokens, or the present back-off, has been reported. */
   #refusalReported = false
 
   constructor(port: ResolvingPort, counts: ResolvingCounts, budget: KidBudget | undefined) {
     this.#port = port
     this.#counts = counts
+    this.#refusals = new Refusals(port.provider)
     this.#budget = budget ?? fullBudget(port.provider.settings.kidRefresh, port.now())
   }
 
@@ -143,7 +115,7 @@ export class Resolving {
     const servable = this.#port.servable(now, question.allowStale)
     const said = servable && this.#ask(question, servable, now)
     if (said?._tag === "Found") return Result.succeed(said.answer)
-    return said?._tag === "Ambiguous" ? Result.fail(this.#ambiguous(question, said.thumbprints)) : undefined
+    return said?._tag === "Ambiguous" ? Result.fail(this.#refusals.ambiguous(question, said.thumbprints)) : undefined
   }
 
   /** The whole usable set. */
@@ -171,7 +143,8 @@ export class Resolving {
     return Effect.flatMap(
       this.#landing(this.#port.join(demanded)),
       (end): Effect.Effect<RefreshOutcome, JwksUnavailable> => {
-        if (end._tag === "Failed") return Effect.fail(this.#unavailable(end.reason, end.retryAt, this.#port.now()))
+        if (end._tag === "Failed")
+          return Effect.fail(this.#refusals.unavailable(end.reason, end.retryAt, this.#port.now()))
         const expiresAt = end.held.expiresAt.wall
         return Effect.succeed(
           end.changes === undefined
@@ -234,7 +207,7 @@ export class Resolving {
       this.#port.flightUnderWay() === undefined &&
       !Instant.isOver(failure.rememberedUntil, now)
     ) {
-      return Effect.fail(this.#unavailable(failure.reason, failure.rememberedUntil, now))
+      return Effect.fail(this.#refusals.unavailable(failure.reason, failure.rememberedUntil, now))
     }
     const mayRelease = allowStale && this.#port.usability(now) === "Expired"
     const flight = this.#port.join(awaited)
@@ -244,9 +217,9 @@ export class Resolving {
       if (answered !== undefined) return answered
       return Effect.fail(
         end._tag === "Failed"
-          ? this.#unavailable(end.reason, end.retryAt, now)
+          ? this.#refusals.unavailable(end.reason, end.retryAt, now)
           : // A set was brought, so there is always an answer from it.
-            this.#unavailable({ _tag: "RegistryClosed" }, undefined, now),
+            this.#refusals.closed(),
       )
     })
     if (!mayRelease) return landing
@@ -279,10 +252,10 @@ export class Resolving {
         : this.#settleLate(question, this.#ask(question, servable, now), now)
     }
     const servable = this.#port.servable(now, question.allowStale)
-    if (servable === undefined) return Effect.fail(this.#unavailable(end.reason, end.retryAt, now))
+    if (servable === undefined) return Effect.fail(this.#refusals.unavailable(end.reason, end.retryAt, now))
     const said = this.#ask(question, servable, now)
     return said._tag === "Absent"
-      ? Effect.fail(this.#unproven(question, Instant.remaining(end.retryAt, now)))
+      ? Effect.fail(this.#refusals.unproven(question, Instant.remaining(end.retryAt, now)))
       : this.#settleLate(question, said, now)
   }
 
@@ -294,13 +267,13 @@ export class Resolving {
     const ended = this.#port.ended()
     if (ended !== undefined) return ended
     if (question.kid !== undefined && !mayBeKid(question.kid)) {
-      return Effect.fail(this.#notFound(question, { confirmed: true, dropped: "InvalidKid" }))
+      return Effect.fail(this.#refusals.dropped(question, "InvalidKid"))
     }
     if (this.#port.confirmedAt() > question.askedAt) {
       this.#absences.remember(idOf(question), now, this.#port.provider.settings.negativeCacheTtl)
-      return Effect.fail(this.#notFound(question, { confirmed: true }))
+      return Effect.fail(this.#refusals.absent(question))
     }
-    if (this.#absences.has(idOf(question), now)) return Effect.fail(this.#notFound(question, { confirmed: true }))
+    if (this.#absences.has(idOf(question), now)) return Effect.fail(this.#refusals.absent(question))
     if (this.#port.flightUnderWay() !== undefined) return this.#look(question, this.#port.join(forced))
 
     const failure = this.#port.failure()
@@ -324,7 +297,7 @@ export class Resolving {
 
   /** The provider can not be asked now: not proven, not remembered. */
   #refuse(question: Question, retryAfterMillis: number, now: Instant.Instant): Effect.Effect<never, KeyNotFound> {
-    const error = this.#unproven(question, retryAfterMillis)
+    const error = this.#refusals.unproven(question, retryAfterMillis)
     if (!this.#refusalReported) this.#reportUnknown(error, now)
     this.#refusalReported = true
     return Effect.fail(error)
@@ -348,41 +321,16 @@ export class Resolving {
   // ---------------------------------------------------------------------------
 
   #question(kid: string | undefined, options: ResolveKeyOptions | undefined): Question {
-    return {
-      kid,
-      alg: options?.alg,
-      notThumbprint: options?.notThumbprint,
-      allowStale: options?.allowStale !== false,
-      askedAt: this.#port.tick(),
-      isCountedAsUnknown: false,
-    }
+    return questionOf(kid, options, this.#port.tick())
   }
 
-  #ask(question: Question, { answers, held }: Servable, now: Instant.Instant): Said {
-    const { alg, kid, notThumbprint } = question
-    const selected = select(held.jwks, {
-      kid,
-      ...(alg === undefined ? {} : { alg }),
-      ...(notThumbprint === undefined ? {} : { notThumbprint }),
-    })
-    if (selected._tag === "Absent" && !question.isCountedAsUnknown) {
+  #ask(question: Question, servable: Servable, now: Instant.Instant): Said {
+    const said = ask(question, servable, this.#port.provider, now)
+    if (said._tag === "Absent" && !question.isCountedAsUnknown) {
       question.isCountedAsUnknown = true
       this.#counts.unknownKids += 1
     }
-    if (selected._tag === "Found") {
-      const answer = answerOf(answers, selected.key)
-      return answer === undefined ? { _tag: "Absent" } : { _tag: "Found", answer }
-    }
-    if (selected._tag !== "Absent" || !question.allowStale) return selected
-    const removed = findRemoved(held.removed, question, now)
-    if (removed === undefined) return selected
-    const { provider, tenant } = this.#port.provider
-    const { expiresAt, fetchedAt, key } = removed
-    const answer =
-      this.#removedAnswers.get(removed) ??
-      answerFor({ tenant, provider, freshness: "stale", fetchedAt, expiresAt }, key)
-    this.#removedAnswers.set(removed, answer)
-    return { _tag: "Found", answer }
+    return said
   }
 
   /** Like `#settle`, for an answer that did not come at once. */
@@ -400,52 +348,13 @@ export class Resolving {
       case "Found":
         return said.answer.exit
       case "Ambiguous":
-        return Effect.fail(this.#ambiguous(question, said.thumbprints))
+        return Effect.fail(this.#refusals.ambiguous(question, said.thumbprints))
       case "Dropped":
-        return Effect.fail(this.#notFound(question, { confirmed: true, dropped: said.reason }))
+        return Effect.fail(this.#refusals.dropped(question, said.reason))
       case "Absent":
         return this.#absent(question, now)
     }
   }
-
-  #who() {
-    const { provider, tenant } = this.#port.provider
-    return { tenant, provider }
-  }
-
-  #notFound(
-    question: Question,
-    found: { readonly confirmed: boolean; readonly dropped?: DropReason; readonly retryAfterMillis?: number },
-  ): KeyNotFound {
-    return new KeyNotFound({ ...this.#who(), ...(question.kid === undefined ? {} : { kid: question.kid }), ...found })
-  }
-
-  #unproven(question: Question, retryAfterMillis: number): KeyNotFound {
-    return this.#notFound(question, { confirmed: false, retryAfterMillis: Math.ceil(retryAfterMillis) })
-  }
-
-  #ambiguous(question: Question, thumbprints: ReadonlyArray<string>): KeyAmbiguous {
-    return new KeyAmbiguous({
-      ...this.#who(),
-      ...(question.kid === undefined ? {} : { kid: question.kid }),
-      thumbprints,
-    })
-  }
-
-  #unavailable(reason: UnavailableReason, retryAt: Instant.Instant | undefined, now: Instant.Instant): JwksUnavailable {
-    return new JwksUnavailable({
-      ...this.#who(),
-      reason,
-      ...(retryAt === undefined ? {} : { retryAfterMillis: Math.ceil(Instant.remaining(retryAt, now)) }),
-    })
-  }
 }
 
 type Landed = Exclude<FlightEnd, { readonly _tag: "Superseded" }>
-
-/** What the memory of absences knows a question by. */
-const idOf = (question: Question): string => JSON.stringify([question.kid, question.notThumbprint])
-
-/** Whether a set could hold it at all; token headers are not typed, so it may not even be text. */
-const mayBeKid = (kid: unknown): boolean =>
-  typeof kid === "string" && kid.length <= maxKidBytes && new TextEncoder().encode(kid).length <= maxKidBytes
