@@ -7,6 +7,7 @@ import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import type * as Fiber from "effect/Fiber"
 import { monotonicMillis } from "../Instant.ts"
 
@@ -75,13 +76,14 @@ export class RefreshScheduler {
       if (first !== undefined && first.dueAt <= monotonicMillis(clock)) return resume(Effect.void)
       this.#sleepingUntil = first?.dueAt ?? Number.POSITIVE_INFINITY
       if (first === undefined) {
-        this.#wakeUp = () => resume(Effect.void)
+        this.#wakeUp = () => resume(Effect.yieldNow)
         return Effect.void
       }
       const sleeper = fork(clock.sleep(Duration.millis(Math.max(1, Math.ceil(first.dueAt - monotonicMillis(clock))))))
       this.#wakeUp = () => sleeper.interruptUnsafe()
-      // Straight from the clock: whoever runs after the deadline must find that it was called.
-      sleeper.addObserver(() => resume(Effect.void))
+      // Straight from the clock: whoever runs after the deadline must find that it was called. But never inside
+      // `schedule`, where somebody is in the middle of a step: one who wakes it up comes first.
+      sleeper.addObserver((exit) => resume(Exit.isSuccess(exit) ? Effect.void : Effect.yieldNow))
       return Effect.sync(() => sleeper.interruptUnsafe())
     })
   }

@@ -49,6 +49,18 @@ describe("RefreshScheduler", () => {
     }),
   )
 
+  it.effect("calls nothing inside schedule, however late it is", () =>
+    Effect.gen(function* () {
+      const { called, item, origin, scheduler } = yield* start
+      scheduler.schedule(item("hour"), origin + 3_600_000)
+      yield* TestClock.adjust("1 second")
+      scheduler.schedule(item("overdue"), origin)
+      expect(called).toEqual([])
+      yield* Effect.yieldNow
+      expect(called).toEqual([["overdue", 1_000]])
+    }),
+  )
+
   it.effect("moves a deadline and takes one away", () =>
     Effect.gen(function* () {
       const { called, item, origin, scheduler } = yield* start
