@@ -200,6 +200,7 @@ export class KeyNotFound extends Schema.TaggedError<KeyNotFound>()("KeyNotFound"
 }) {
   override get message(): string {
     const what = `no key ${named(this.kid)} at ${of(this)}`
+    if (this.dropped === "InvalidKid") return `${what}: no key can have such a kid`
     if (this.dropped !== undefined) return `${what}: the published key can not be used (${this.dropped})`
     if (this.confirmed) return what
     return this.retryAfterMillis === undefined

@@ -26,7 +26,7 @@ export const noneHasIt = (
   const dropped = absent.find((error) => error.dropped !== undefined)?.dropped
   return new KeyNotFound({
     tenant,
-    ...(kid === undefined ? {} : { kid }),
+    ...(typeof kid === "string" ? { kid } : {}),
     confirmed: absent.every(({ confirmed }) => confirmed),
     ...(dropped === undefined ? {} : { dropped }),
     ...soonest(absent),

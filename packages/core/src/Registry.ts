@@ -91,10 +91,13 @@ export const makeRegistry = Effect.fnUntraced(function* (
   fork(scheduler.run)
 
   const refused = options.providers.flatMap((registration, index) => {
-    const registered = registry.register(registration)
+    const registered = registry.register(registration, false)
     return Result.isSuccess(registered)
       ? []
-      : registered.failure.issues.map(({ field, rule }) => ({ field: `providers[${index}].${field}`, rule }))
+      : registered.failure.issues.map(({ field, rule }) => ({
+          field: field === "" ? `providers[${index}]` : `providers[${index}].${field}`,
+          rule,
+        }))
   })
   if (refused.length > 0) return yield* new InvalidRegistration({ issues: refused })
   return registry.service
@@ -129,7 +132,7 @@ class Registry {
 
   get service(): JwksRegistryService & AnswersNow {
     return {
-      register: (registration) => Effect.suspend(() => Effect.fromResult(this.register(registration))),
+      register: (registration) => Effect.suspend(() => Effect.fromResult(this.register(registration, true))),
       unregister: (tenant, provider) => Effect.sync(() => this.#unregister(tenant, provider)),
       unregisterTenant: (tenant) =>
         Effect.sync(() => {
@@ -168,7 +171,7 @@ class Registry {
         Effect.suspend(() => {
           const entry = this.#tenants.get(tenant)?.entries.get(provider)
           return entry === undefined
-            ? Effect.fail(new NotRegistered({ tenant, provider }))
+            ? Effect.fail(notRegistered(tenant, provider))
             : Effect.succeed(entry.cache.status())
         }),
       allStatuses: Effect.sync(() => this.#entries().map(({ cache }) => cache.status())),
@@ -182,8 +185,8 @@ class Registry {
   // Registration
   // ---------------------------------------------------------------------------
 
-  /** One synchronous step; starts at most a background flight. */
-  register(registration: unknown): Result.Result<void, InvalidRegistration> {
+  /** One synchronous step; starts at most a background flight. `again`: it may replace one of the same name. */
+  register(registration: unknown, again: boolean): Result.Result<void, InvalidRegistration> {
     if (this.#isClosed) {
       return Result.fail(
         new InvalidRegistration({ issues: [{ field: "registry", rule: "is closed: register with a new one" }] }),
@@ -198,6 +201,13 @@ class Registry {
     this.#tenants.set(provider.tenant, tenant)
 
     const before = tenant.entries.get(provider.provider)
+    if (before !== undefined && !again) {
+      return Result.fail(
+        new InvalidRegistration({
+          issues: [{ field: "provider", rule: "is listed twice for this tenant: list it once" }],
+        }),
+      )
+    }
     const last = before?.cache
     const cache = new ProviderCache(
       this.#environment,
@@ -282,7 +292,9 @@ class Registry {
     kid: string | undefined,
     options: ResolveKeyOptions | undefined,
   ): Exit.Exit<ResolvedKey> | undefined {
-    if (options === undefined) return this.#slots.get(tenant)?.hit(this.#clock.currentTimeMillisUnsafe(), kid)
+    if (options === undefined || options === null) {
+      return this.#slots.get(tenant)?.hit(this.#clock.currentTimeMillisUnsafe(), kid)
+    }
     const { alg, allowStale, notThumbprint, provider } = options
     const slot =
       provider === undefined ? this.#slots.get(tenant) : this.#tenants.get(tenant)?.entries.get(provider)?.cache.slot
@@ -297,7 +309,7 @@ class Registry {
     options: ResolveKeyOptions | undefined,
   ): Effect.Effect<ResolvedKey, ResolveError> {
     const found = this.#tenants.get(tenant)
-    if (found === undefined) return Effect.fail(new NotRegistered({ tenant }))
+    if (found === undefined) return Effect.fail(notRegistered(tenant))
     const [first, second] = found.entries.keys()
     const provider = options?.provider ?? (second === undefined ? first : undefined)
     if (provider !== undefined) {
@@ -324,12 +336,13 @@ class Registry {
     const thumbprints = Array.from(new Set(answers.map(({ answer }) => answer.key.thumbprint)))
     const [first] = answers
     if (ambiguous !== undefined || thumbprints.length > 1) {
+      known[0]?.cache.resolving.countMiss()
       const own =
         ambiguous !== undefined && Result.isFailure(ambiguous.peeked) ? ambiguous.peeked.failure.thumbprints : []
       return Effect.fail(
         new KeyAmbiguous({
           tenant,
-          ...(kid === undefined ? {} : { kid }),
+          ...(typeof kid === "string" ? { kid } : {}),
           thumbprints: Array.from(new Set([...thumbprints, ...own])),
         }),
       )
@@ -361,10 +374,16 @@ class Registry {
   ): Effect.Effect<A, E | NotRegistered> {
     return Effect.suspend(() => {
       const entry = this.#tenants.get(tenant)?.entries.get(provider)
-      if (entry === undefined) return Effect.fail(new NotRegistered({ tenant, provider }))
+      if (entry === undefined) return Effect.fail(notRegistered(tenant, provider))
       return Effect.catch(question(entry.cache, again), (error): Effect.Effect<A, E | NotRegistered> =>
         error._tag === "Superseded" ? this.#ask(tenant, provider, question, true) : Effect.fail(error),
       )
     })
   }
 }
+
+/** Callers without types may ask for anything. */
+const notRegistered = (tenant: unknown, provider?: unknown): NotRegistered =>
+  new NotRegistered({ tenant: asText(tenant), ...(provider === undefined ? {} : { provider: asText(provider) }) })
+
+const asText = (id: unknown): string => (typeof id === "string" ? id : `(${typeof id})`)

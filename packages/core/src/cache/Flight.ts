@@ -17,7 +17,14 @@ export type FlightEnd =
       /** Absent after a 304. */
       readonly changes: KeyChanges | undefined
     }
-  | { readonly _tag: "Failed"; readonly reason: UnavailableReason; readonly retryAt: Instant }
+  | {
+      readonly _tag: "Failed"
+      readonly reason: UnavailableReason
+      /** When the next flight starts by timer. */
+      readonly retryAt: Instant
+      /** When a question without a usable set may start a flight. */
+      readonly askAgainAt: Instant
+    }
   /** The provider was registered anew, unregistered, or the layer was closed. */
   | { readonly _tag: "Superseded" }
 

@@ -471,6 +471,7 @@ export class ProviderCache {
     const nextAttemptAt = Instant.plus(now, delay)
     const retryAfterUntil = pause > 0 ? Instant.plus(now, pause) : undefined
     const memory = Math.max(Math.min(delay, this.provider.settings.negativeCacheTtl), pause)
+    const rememberedUntil = Instant.plus(now, memory)
 
     // Also an attempt that the deadline cut short.
     this.#lastAttemptTimedOut = reason._tag === "TimedOut"
@@ -482,7 +483,7 @@ export class ProviderCache {
         at: now,
         count,
         nextAttemptAt,
-        rememberedUntil: Instant.plus(now, memory),
+        rememberedUntil,
         retryAfterUntil,
       }),
     )
@@ -497,7 +498,7 @@ export class ProviderCache {
       now,
     )
     this.#show(now)
-    this.#endFlight(flight, { _tag: "Failed", reason, retryAt: nextAttemptAt })
+    this.#endFlight(flight, { _tag: "Failed", reason, retryAt: nextAttemptAt, askAgainAt: rememberedUntil })
   }
 
   /** No permit was had before the deadline: not the provider's failure. */
@@ -506,7 +507,7 @@ export class ProviderCache {
     const retryAt = Instant.plus(now, permitPauseMillis)
     this.#set(CacheState.abandon(this.#current, flight, retryAt))
     this.#show(now)
-    this.#endFlight(flight, { _tag: "Failed", reason, retryAt })
+    this.#endFlight(flight, { _tag: "Failed", reason, retryAt, askAgainAt: retryAt })
   }
 
   #endFlight(flight: Flight, end: FlightEnd): void {

@@ -50,4 +50,5 @@ export class Refusals {
   }
 }
 
-const kidOf = ({ kid }: Question) => (kid === undefined ? {} : { kid })
+/** Token headers are not typed: what is no text is not repeated. */
+const kidOf = ({ kid }: Question) => (typeof kid === "string" ? { kid } : {})

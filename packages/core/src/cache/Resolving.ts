@@ -79,6 +79,11 @@ export class Resolving {
     return this.#budget
   }
 
+  /** A request that was not answered from the set at once, and is counted at this provider. */
+  countMiss(): void {
+    this.#counts.misses += 1
+  }
+
   /** The set changed: what was absent may be there now. */
   forgetAbsences(): void {
     this.#absences.clear()
@@ -144,7 +149,7 @@ export class Resolving {
       this.#landing(this.#port.join(demanded)),
       (end): Effect.Effect<RefreshOutcome, JwksUnavailable> => {
         if (end._tag === "Failed")
-          return Effect.fail(this.#refusals.unavailable(end.reason, end.retryAt, this.#port.now()))
+          return Effect.fail(this.#refusals.unavailable(end.reason, end.askAgainAt, this.#port.now()))
         const expiresAt = end.held.expiresAt.wall
         return Effect.succeed(
           end.changes === undefined
@@ -217,7 +222,7 @@ export class Resolving {
       if (answered !== undefined) return answered
       return Effect.fail(
         end._tag === "Failed"
-          ? this.#refusals.unavailable(end.reason, end.retryAt, now)
+          ? this.#refusals.unavailable(end.reason, end.askAgainAt, now)
           : // A set was brought, so there is always an answer from it.
             this.#refusals.closed(),
       )
@@ -252,7 +257,7 @@ export class Resolving {
         : this.#settleLate(question, this.#ask(question, servable, now), now)
     }
     const servable = this.#port.servable(now, question.allowStale)
-    if (servable === undefined) return Effect.fail(this.#refusals.unavailable(end.reason, end.retryAt, now))
+    if (servable === undefined) return Effect.fail(this.#refusals.unavailable(end.reason, end.askAgainAt, now))
     const said = this.#ask(question, servable, now)
     return said._tag === "Absent"
       ? Effect.fail(this.#refusals.unproven(question, Instant.remaining(end.retryAt, now)))

@@ -31,8 +31,10 @@ const fits = (key: UsableKey, alg: string): boolean => key.algorithms.some((algo
 const noneLeft = (parsed: ParsedJwks, query: KeyQuery, candidates: ReadonlyArray<UsableKey>): KeySelection => {
   // Without the unwanted key, only a newer document can help.
   if (candidates.some((key) => key.thumbprint === query.notThumbprint)) return absent
+  // No kid says that the document meant one of these: a provider that rotates to another algorithm is asked again.
+  if (query.kid === undefined) return absent
   if (candidates.length > 0) return { _tag: "Dropped", reason: "AlgorithmMismatch" }
-  const dropped = query.kid === undefined ? undefined : parsed.dropped.find((key) => key.kid === query.kid)
+  const dropped = parsed.dropped.find((key) => key.kid === query.kid)
   return dropped === undefined ? absent : { _tag: "Dropped", reason: dropped.reason }
 }
 

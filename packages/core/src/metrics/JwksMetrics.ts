@@ -55,14 +55,19 @@ export class JwksMetrics extends Context.Service<
     JwksMetrics,
     Effect.gen(function* () {
       const context = yield* Effect.context<never>()
-      const groups = new Map<string, SeriesGroup>()
-      yield* Effect.addFinalizer(() => Effect.sync(() => groups.forEach((group) => group.end())))
+      const registry = Context.get(context, Metric.MetricRegistry)
+      const groups = groupsOf.get(registry) ?? new Map<string, SeriesGroup>()
+      groupsOf.set(registry, groups)
+      const holder = {}
+      const held = new Set<SeriesGroup>()
+      yield* Effect.addFinalizer(() => Effect.sync(() => held.forEach((group) => group.release(holder))))
       return {
         open: (labels, read) => {
           const id = JSON.stringify([labels["tenant"], labels["provider"]])
           const group = groups.get(id) ?? new SeriesGroup(context, labels, () => groups.delete(id))
           groups.set(id, group)
-          return group.add(read)
+          held.add(group)
+          return group.add(read, holder)
         },
       }
     }),
@@ -73,6 +78,12 @@ export class JwksMetrics extends Context.Service<
     open: () => ({ flightEnded: () => {}, failedFor: () => {}, close: () => {} }),
   })
 }
+
+/**
+ * The series of each metric registry: several registries of keys may share one, and then they share the
+ * series of equal labels too.
+ */
+const groupsOf = new WeakMap<object, Map<string, SeriesGroup>>()
 
 type CounterName = "requests" | "hits" | "misses" | "stale" | "refreshes" | "notModified" | "unknownKids"
 
@@ -116,7 +127,11 @@ const countsOf = (reading: ProviderReading): Record<CounterName, number> => ({
 
 /** All providers that share one set of labels. */
 class SeriesGroup {
-  readonly #readers = new Set<() => ProviderReading>()
+  /** Who reads, and for which layer. */
+  readonly #readers = new Map<() => ProviderReading, object>()
+  /** Layers that hold series without labels. */
+  readonly #holders = new Set<object>()
+  #isOver = false
   /** What providers counted that have gone, as long as others of the group live on. */
   readonly #gone = new Map<string, number>()
   readonly #registrations: Array<Metric.Registration> = []
@@ -149,8 +164,9 @@ class SeriesGroup {
     })
   }
 
-  add(read: () => ProviderReading): ProviderMetrics {
-    this.#readers.add(read)
+  add(read: () => ProviderReading, holder: object): ProviderMetrics {
+    this.#readers.set(read, holder)
+    if (this.#isSummed) this.#holders.add(holder)
     for (const reason of read().refreshErrors.keys()) this.#openReason(reason)
     return {
       flightEnded: (seconds) => this.#duration.updateUnsafe(seconds, this.#context),
@@ -159,23 +175,29 @@ class SeriesGroup {
     }
   }
 
-  #remove(read: () => ProviderReading): void {
-    if (!this.#readers.delete(read)) return
-    // Without labels the series belong to the registry, not to one provider, and must never count backwards.
-    if (this.#readers.size > 0 || !("tenant" in this.#attributes)) {
-      const reading = read()
-      for (const [name, value] of Object.entries(countsOf(reading))) this.#retain(name, value)
-      for (const [reason, value] of reading.refreshErrors) this.#retain(`error:${reason}`, value)
-      return
-    }
-    this.end()
-    this.#onEmpty()
+  /** The layer that `holder` stands for is gone. */
+  release(holder: object): void {
+    this.#holders.delete(holder)
+    for (const [read, owner] of this.#readers) if (owner === holder) this.#remove(read)
+    this.#endIfEmpty()
   }
 
-  /** Takes every series out of the metric registry. */
-  end(): void {
+  #remove(read: () => ProviderReading): void {
+    if (!this.#readers.delete(read)) return
+    // Series that live on never count backwards.
+    const reading = read()
+    for (const [name, value] of Object.entries(countsOf(reading))) this.#retain(name, value)
+    for (const [reason, value] of reading.refreshErrors) this.#retain(`error:${reason}`, value)
+    this.#endIfEmpty()
+  }
+
+  /** Labelled series end with their last provider, those without labels with the last layer that counts in them. */
+  #endIfEmpty(): void {
+    if (this.#readers.size > 0 || this.#holders.size > 0 || this.#isOver) return
+    this.#isOver = true
     for (const registration of this.#registrations) registration.remove()
     Metric.removeUnsafe(this.#duration, this.#context)
+    this.#onEmpty()
   }
 
   #retain(name: string, value: number): void {
@@ -222,8 +244,12 @@ class SeriesGroup {
     )
   }
 
+  get #isSummed(): boolean {
+    return !("tenant" in this.#attributes)
+  }
+
   #readAll(): ReadonlyArray<ProviderReading> {
-    return Array.from(this.#readers, (read) => read())
+    return Array.from(this.#readers.keys(), (read) => read())
   }
 
   #sum(value: (reading: ProviderReading) => number): number {

@@ -121,7 +121,12 @@ const complete = (given: GivenSettings, base: ResolvedSettings): ResolvedSetting
   ...base,
   ...given,
   kidRefresh: { ...base.kidRefresh, ...given.kidRefresh },
-  retryPolicy: { ...base.retryPolicy, ...given.retryPolicy },
+  retryPolicy: {
+    ...base.retryPolicy,
+    // A first back-off that is longer than the longest that nobody gave.
+    maxBackoff: Math.max(base.retryPolicy.maxBackoff, given.retryPolicy?.initialBackoff ?? 0),
+    ...given.retryPolicy,
+  },
 })
 
 /** Rules that look at several settings. */

@@ -101,14 +101,14 @@ const settings = {
   allowedDomains: Domains,
   minTtl: duration(30 * second, 30 * day, "must be at least 30 seconds and at most 30 days"),
   maxTtl: duration(30 * second, 30 * day, "must be at least 30 seconds and at most 30 days"),
-  defaultTtl: duration(second, 30 * day, "must be at least 1 second and at most 30 days"),
+  defaultTtl: duration(1, 30 * day, "must be at least 1 millisecond and at most 30 days"),
   refreshEarly: duration(second, 30 * day, "must be at least 1 second and at most 30 days"),
   prefetchJitter: duration(0, 30 * day, "must be at most 30 days"),
   staleWhileError: duration(0, 365 * day, "must be at most 365 days; 0 for never"),
-  negativeCacheTtl: duration(0, day, "must be at most 1 day; 0 for not at all"),
+  negativeCacheTtl: duration(0, 30 * day, "must be at most 30 days; 0 for not at all"),
   kidRefresh: Schema.Struct({
     burst: Schema.optionalKey(integer(1, 1_000)),
-    every: Schema.optionalKey(duration(second, day, "must be at least 1 second and at most 1 day")),
+    every: Schema.optionalKey(duration(1, day, "must be at least 1 millisecond and at most 1 day")),
   }).annotate({
     message: 'must be an object such as { burst: 2, every: "30 seconds" }',
     messageUnexpectedKey: "is no field of kidRefresh; the fields are burst, every",
@@ -146,6 +146,10 @@ const allOptional = Struct.map(Schema.optionalKey)
 
 const optionalSettings = Schema.Struct(settings).mapFields(allOptional).fields
 
+/** A name or an address; IPv6 with or without brackets. */
+const isHost = (host: string): boolean =>
+  canonicalDomain(host) !== undefined || (host.includes("::") && canonicalDomain(`[${host}]`) !== undefined)
+
 const RequiredId = Id.pipe(Schema.annotateKey({ messageMissingKey: `is required: ${idRule}` }))
 
 const Settings = Schema.Struct(optionalSettings).annotate({
@@ -173,10 +177,13 @@ const Options = Schema.Struct({
   providers: listOf(Schema.Unknown, "must be a list of registrations"),
   maxConcurrentFetches: integer(1, 1_024),
   maxProvidersPerTenant: integer(1, 10_000),
-  allowPrivateAddresses: Schema.Union([Schema.Boolean, Schema.Array(Schema.String)]).annotate({
-    message: 'must be true, false or a list of hosts, such as ["id.intranet.example"]',
+  allowPrivateAddresses: Schema.Union([
+    Schema.Boolean,
+    Schema.Array(Schema.String).check(Schema.makeFilter((hosts: ReadonlyArray<string>) => hosts.every(isHost))),
+  ]).annotate({
+    message: 'must be true, false or a list of hosts without scheme and port, such as ["id.intranet.example"]',
   }),
-  idleAfter: duration(second, 365 * day, "must be at least 1 second and at most 365 days"),
+  idleAfter: duration(1, 365 * day, "must be at least 1 millisecond and at most 365 days"),
   metricLabels: Schema.Literals(["provider", "none"]).annotate({ message: "must be provider or none" }),
   snapshotKey: Schema.Unknown,
   unsignedSnapshots: flag,
@@ -198,21 +205,28 @@ const fieldOf = (path: ReadonlyArray<PropertyKey | { readonly key: PropertyKey }
       "",
     )
 
-/** A member that is `undefined` was not given. */
-const given = (u: unknown): unknown =>
-  typeof u === "object" && u !== null && Object.getPrototypeOf(u) === Object.prototype
+/** A member that is `undefined` was not given; settings nest no deeper than `levels`. */
+const given = (u: unknown, levels = 3): unknown =>
+  levels > 0 && typeof u === "object" && u !== null && Object.getPrototypeOf(u) === Object.prototype
     ? Object.fromEntries(
-        Object.entries(u).flatMap(([key, value]) => (value === undefined ? [] : [[key, given(value)]])),
+        Object.entries(u).flatMap(([key, value]) => (value === undefined ? [] : [[key, given(value, levels - 1)]])),
       )
     : u
 
-const checker =
-  <S extends Schema.ConstraintDecoder<unknown>>(schema: S) =>
-  (input: unknown): Result.Result<S["Type"], ReadonlyArray<RuleIssue>> =>
-    Result.mapError(
-      Schema.decodeUnknownResult(schema, { errors: "all", onExcessProperty: "error" })(given(input)),
-      ({ issue }) => format(issue).issues.map(({ message, path }) => ({ field: fieldOf(path), rule: message })),
+const checker = <S extends Schema.ConstraintDecoder<unknown>>(schema: S) => {
+  const decode = Schema.decodeUnknownResult(schema, { errors: "all", onExcessProperty: "error" })
+  return (input: unknown): Result.Result<S["Type"], ReadonlyArray<RuleIssue>> =>
+    // Nested beyond measure, or with getters that throw: whatever it is, it is no registration.
+    Result.match(
+      Result.try(() => decode(given(input))),
+      {
+        onFailure: () => Result.fail([{ field: "", rule: "could not be read: write a plain object" }]),
+        onSuccess: Result.mapError(({ issue }) =>
+          format(issue).issues.map(({ message, path }) => ({ field: fieldOf(path), rule: message })),
+        ),
+      },
     )
+}
 
 /** Checks the shape and the bounds of a registration; durations become milliseconds. */
 export const checkRegistration = checker(Registration)
