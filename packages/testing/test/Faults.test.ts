@@ -103,7 +103,8 @@ for (const [twin, make] of Object.entries(twins)) {
       Effect.gen(function* () {
         const { provider, see } = yield* make
         yield* provider.faults.resetMidway({ next: 1 })
-        assert.strictEqual(yield* see(), "ECONNRESET")
+        // Node 22's fetch calls a reset what its successors call by the socket's own code.
+        assert.include(["UND_ERR_SOCKET", "ECONNRESET"], yield* see())
         assert.strictEqual(provider.ok, 1)
       }),
     )

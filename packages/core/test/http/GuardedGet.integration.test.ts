@@ -237,7 +237,10 @@ describe("guardedGet with the stock fetch client and real servers", () => {
         Net.createServer((socket) => socket.on("error", () => {}).end("SSH-2.0-secret\r\n\r\n")),
       )
       const { reason } = yield* Effect.flip(get(url))
-      assert.deepStrictEqual(reason, { _tag: "TransportFailed", url: url.href, detail: "the request failed" })
+      assert.deepInclude(reason, { _tag: "TransportFailed", url: url.href })
+      // Node 22's parser has a code for it.
+      if (reason._tag === "TransportFailed")
+        assert.include(["the request failed", "HPE_INVALID_CONSTANT"], reason.detail)
     }),
   )
 
