@@ -18,7 +18,7 @@ import type { HitSlot } from "./cache/HitSlot.ts"
 import { type CacheEnvironment, ProviderCache } from "./cache/ProviderCache.ts"
 import { RefreshScheduler } from "./cache/RefreshScheduler.ts"
 import type { Superseded } from "./cache/Resolving.ts"
-import { type Instant, now } from "./Instant.ts"
+import * as Instant from "./Instant.ts"
 import {
   describeReason,
   displayUrl,
@@ -131,6 +131,8 @@ class Registry {
   }
 
   get service(): JwksRegistryService & AnswersNow {
+    const answer: JwksRegistryService["resolveKey"] = (tenant, kid, options) =>
+      this.#hit(tenant, kid, options) ?? this.#resolveKey(tenant, kid, options)
     return {
       register: (registration) => Effect.suspend(() => Effect.fromResult(this.register(registration, true))),
       unregister: (tenant, provider) => Effect.sync(() => this.#unregister(tenant, provider)),
@@ -140,9 +142,8 @@ class Registry {
           for (const provider of providers) this.#unregister(tenant, provider)
           return providers.length
         }),
-      [answerNow]: (tenant, kid, options) => this.#hit(tenant, kid, options) ?? this.#resolveKey(tenant, kid, options),
-      resolveKey: (tenant, kid, options) =>
-        Effect.suspend(() => this.#hit(tenant, kid, options) ?? this.#resolveKey(tenant, kid, options)),
+      [answerNow]: answer,
+      resolveKey: (tenant, kid, options) => Effect.suspend(() => answer(tenant, kid, options)),
       resolve: (tenant, provider) => this.#ask(tenant, provider, (cache, again) => cache.resolving.resolve(again)),
       refresh: (tenant, provider) => this.#ask(tenant, provider, (cache) => cache.resolving.refresh),
       warmUp: ({ timeout }) =>
@@ -214,7 +215,7 @@ class Registry {
       provider,
       urlPolicyOf(provider, this.#options),
       (event, at) => this.#observe(entry, event, at),
-      last && adopt(last.handover, last.provider, provider, now(this.#clock)),
+      last && adopt(last.handover, last.provider, provider, Instant.now(this.#clock)),
     )
     const entry = before ?? new Entry(cache)
     entry.cache = cache
@@ -266,7 +267,7 @@ class Registry {
   }
 
   /** What happened goes to the metrics, the log and the stream; the first two never drop. */
-  #observe(entry: Entry, body: JwksEventBody, at: Instant): void {
+  #observe(entry: Entry, body: JwksEventBody, at: Instant.Instant): void {
     const { provider, tenant } = entry.cache.provider
     const event: JwksEvent = { ...body, tenant, provider, time: at.wall }
     if (event._tag === "RefreshSucceeded" || event._tag === "RefreshFailed") {

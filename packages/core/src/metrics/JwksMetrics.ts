@@ -85,45 +85,52 @@ export class JwksMetrics extends Context.Service<
  */
 const groupsOf = new WeakMap<object, Map<string, SeriesGroup>>()
 
-type CounterName = "requests" | "hits" | "misses" | "stale" | "refreshes" | "notModified" | "unknownKids"
-
-const counters: ReadonlyArray<{
+/** A counter, and what of a reading it counts. */
+interface Counter {
   readonly id: string
   readonly description: string
-  readonly name: CounterName
-}> = [
-  { name: "requests", id: "jwks_cache_requests_total", description: "Resolves that asked this provider." },
-  { name: "hits", id: "jwks_cache_hits_total", description: "Resolves answered from the held set at once." },
+  readonly value: (reading: ProviderReading) => number
+}
+
+const counters: ReadonlyArray<Counter> = [
   {
-    name: "misses",
+    id: "jwks_cache_requests_total",
+    description: "Resolves that asked this provider.",
+    value: ({ hits, misses }) => hits + misses,
+  },
+  {
+    id: "jwks_cache_hits_total",
+    description: "Resolves answered from the held set at once.",
+    value: ({ hits }) => hits,
+  },
+  {
     id: "jwks_cache_misses_total",
     description: "Resolves that were not answered from the held set at once.",
+    value: ({ misses }) => misses,
   },
-  { name: "stale", id: "jwks_cache_stale_total", description: "Resolves answered from a set past its lifetime." },
-  { name: "refreshes", id: "jwks_cache_refresh_total", description: "Refreshes that ended, well or not." },
   {
-    name: "notModified",
+    id: "jwks_cache_stale_total",
+    description: "Resolves answered from a set past its lifetime.",
+    value: ({ stale }) => stale,
+  },
+  {
+    id: "jwks_cache_refresh_total",
+    description: "Refreshes that ended, well or not.",
+    value: ({ refreshes }) => refreshes,
+  },
+  {
     id: "jwks_cache_not_modified_total",
     description: "Refreshes that the provider answered with 304.",
+    value: ({ notModified }) => notModified,
   },
   {
-    name: "unknownKids",
     id: "jwks_cache_unknown_kid_total",
     description: "Resolves for a kid that a usable set lacks.",
+    value: ({ unknownKids }) => unknownKids,
   },
 ]
 
 const durationBoundaries = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10]
-
-const countsOf = (reading: ProviderReading): Record<CounterName, number> => ({
-  requests: reading.hits + reading.misses,
-  hits: reading.hits,
-  misses: reading.misses,
-  stale: reading.stale,
-  refreshes: reading.refreshes,
-  notModified: reading.notModified,
-  unknownKids: reading.unknownKids,
-})
 
 /** All providers that share one set of labels. */
 class SeriesGroup {
@@ -145,9 +152,7 @@ class SeriesGroup {
     this.#context = context
     this.#attributes = { ...labels }
     this.#onEmpty = onEmpty
-    for (const { description, id, name } of counters) {
-      this.#counter(id, description, this.#attributes, name, (reading) => countsOf(reading)[name])
-    }
+    for (const counter of counters) this.#counter(counter, counter.id, this.#attributes)
     this.#gauge("jwks_cache_keys", "Usable keys held.", () => this.#sum((reading) => reading.keys))
     this.#gauge(
       "jwks_cache_expires_at_seconds",
@@ -186,8 +191,8 @@ class SeriesGroup {
     if (!this.#readers.delete(read)) return
     // Series that live on never count backwards.
     const reading = read()
-    for (const [name, value] of Object.entries(countsOf(reading))) this.#retain(name, value)
-    for (const [reason, value] of reading.refreshErrors) this.#retain(`error:${reason}`, value)
+    for (const { id, value } of counters) this.#retain(id, value(reading))
+    for (const [reason, count] of reading.refreshErrors) this.#retain(`error:${reason}`, count)
     this.#endIfEmpty()
   }
 
@@ -208,21 +213,18 @@ class SeriesGroup {
     if (this.#reasons.has(reason)) return
     this.#reasons.add(reason)
     this.#counter(
-      "jwks_cache_refresh_errors_total",
-      "Refreshes that failed, by reason.",
-      { ...this.#attributes, reason },
+      {
+        id: "jwks_cache_refresh_errors_total",
+        description: "Refreshes that failed, by reason.",
+        value: ({ refreshErrors }) => refreshErrors.get(reason) ?? 0,
+      },
       `error:${reason}`,
-      (reading) => reading.refreshErrors.get(reason) ?? 0,
+      { ...this.#attributes, reason },
     )
   }
 
-  #counter(
-    id: string,
-    description: string,
-    attributes: Readonly<Record<string, string>>,
-    name: string,
-    value: (reading: ProviderReading) => number,
-  ): void {
+  /** `name` is what the counts of providers that have gone are kept under. */
+  #counter({ description, id, value }: Counter, name: string, attributes: Readonly<Record<string, string>>): void {
     const metric = Metric.counter(id, { description, attributes, incremental: true })
     this.#registrations.push(
       Metric.registerUnsafe(metric, this.#context, {
