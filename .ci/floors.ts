@@ -74,6 +74,7 @@ export const coreFloors: Readonly<Record<string, number>> = {
   "Provider.ts": 0,
   "ProviderStatus.ts": 0,
   "Resolved.ts": 0,
+  "http/Transport.ts": 0,
   "http/Validators.ts": 0,
   "jwk/Jwk.ts": 0,
   "jwk/Jwks.ts": 0,

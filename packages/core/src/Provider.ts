@@ -114,6 +114,8 @@ export interface JwksRegistryOptions {
   readonly unsignedSnapshots?: boolean
   /** Events that a slow subscriber may lag behind before the oldest are dropped. Default: 1024. */
   readonly eventBuffer?: number
+  /** What requests say in `User-Agent` (RFC 9110 section 10.1.5). Default: `effect-jwks`. */
+  readonly userAgent?: string
 }
 
 /** {@link ProviderSettings} made definite: durations in milliseconds, nothing absent but pins. */

@@ -7,7 +7,8 @@ import type * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import type * as Exit from "effect/Exit"
 import * as FiberSet from "effect/FiberSet"
-import type * as HttpClient from "effect/http/HttpClient"
+import * as HttpClient from "effect/http/HttpClient"
+import * as HttpClientRequest from "effect/http/HttpClientRequest"
 import * as PubSub from "effect/PubSub"
 import * as Result from "effect/Result"
 import type * as Scope from "effect/Scope"
@@ -18,6 +19,7 @@ import type { HitSlot } from "./cache/HitSlot.ts"
 import { type CacheEnvironment, ProviderCache } from "./cache/ProviderCache.ts"
 import { RefreshScheduler } from "./cache/RefreshScheduler.ts"
 import type { Superseded } from "./cache/Resolving.ts"
+import { TransportGuards } from "./http/Transport.ts"
 import * as Instant from "./Instant.ts"
 import {
   describeReason,
@@ -66,13 +68,13 @@ export const makeRegistry = Effect.fnUntraced(function* (
   client: HttpClient.HttpClient,
   metrics: JwksMetrics["Service"],
 ): Effect.fn.Return<JwksRegistryService & AnswersNow, InvalidRegistration, Scope.Scope> {
-  const options = yield* Effect.fromResult(resolveOptions(given))
+  const options = yield* Effect.fromResult(resolveOptions(given, yield* TransportGuards))
   const events = yield* PubSub.sliding<JwksEvent>(options.eventBuffer)
   const context = yield* Effect.context<never>()
   const fork = yield* FiberSet.makeRuntime<never, void, never>()
   const scheduler = new RefreshScheduler()
   const environment: CacheEnvironment = {
-    client,
+    client: HttpClient.mapRequest(client, HttpClientRequest.setHeader("user-agent", options.userAgent)),
     clock: yield* Clock.Clock,
     scheduler,
     permits: new FetchPermits(options.maxConcurrentFetches),

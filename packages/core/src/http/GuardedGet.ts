@@ -1,7 +1,8 @@
 /**
  * One GET that goes only where the URL policy allows: every hop is checked before it is sent, redirects
  * are followed by hand, the body is read under a limit, and nothing of the caller leaks (cookies,
- * credentials, trace headers, spans with full URLs). No timeout in here: the caller times the whole.
+ * credentials, trace headers, spans with full URLs). Pins go with every hop, and a response that does not
+ * attest them is not read. No timeout in here: the caller times the whole.
  */
 import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
@@ -19,6 +20,7 @@ import * as Stream from "effect/Stream"
 import { displayUrl, type UnavailableReason } from "../JwksError.ts"
 import { checkRedirect, checkUrl, type UrlPolicy } from "../security/UrlPolicy.ts"
 import { type FetchFailure, retryAfterMillis } from "./RetryPolicy.ts"
+import { TransportDemand } from "./Transport.ts"
 import { transportFailed } from "./TransportFailure.ts"
 
 /** What to get, and within which bounds. */
@@ -28,6 +30,8 @@ export interface GuardedRequest {
   /** Further headers for a hop: what belongs to one URL must not follow a redirect. */
   readonly headersFor: (hop: URL) => Readonly<Record<string, string>>
   readonly policy: UrlPolicy
+  /** Of each hop, as in {@link TransportDemand}. */
+  readonly pins: ReadonlyArray<string>
   readonly maxRedirects: number
   /** Decoded bytes. */
   readonly maxResponseBytes: number
@@ -86,7 +90,7 @@ const runHop = Effect.fnUntraced(function* (
   url: URL,
   request: GuardedRequest,
 ): Effect.fn.Return<Hop, FetchFailure, Scope.Scope> {
-  const response = yield* send(client, url, { ...request.headersFor(url), accept: request.accept })
+  const response = yield* send(client, url, request)
   const refuse = (rule: string) => fail({ _tag: "RedirectRefused", url: displayUrl(url), rule })
   if (!isAnswerOf(response.url, url)) return yield* refuse("the HTTP client followed a redirect on its own")
   // Fetch, "opaque-redirect filtered response": browsers hide where a redirect leads.
@@ -97,7 +101,11 @@ const runHop = Effect.fnUntraced(function* (
     _tag: "Arrived",
     response: { status, headers, url, body },
   })
-  if (response.status === 200) return arrived(200, yield* readBody(response, headers, url, request.maxResponseBytes))
+  if (response.status === 200) {
+    const rule = codingRule(headers["content-encoding"])
+    if (rule !== undefined) return yield* fail({ _tag: "BodyInvalid", url: displayUrl(url), rule })
+    return arrived(200, yield* readBody(response, headers, url, request.maxResponseBytes))
+  }
   if (response.status === 304) return arrived(304, new Uint8Array())
   if (redirectStatuses.has(response.status)) {
     const location = headers["location"]
@@ -120,19 +128,37 @@ const isAnswerOf = (answered: string, asked: URL): boolean => {
 const send = (
   client: HttpClient.HttpClient,
   url: URL,
-  headers: Readonly<Record<string, string>>,
+  { accept, headersFor, pins, policy }: GuardedRequest,
 ): Effect.Effect<HttpClientResponse.HttpClientResponse, FetchFailure, Scope.Scope> =>
-  // The URL as text: given as an object, its query would be encoded anew.
-  Effect.suspend(() => HttpClient.withScope(client).execute(HttpClientRequest.get(url.href, { headers }))).pipe(
-    Effect.catchCause((cause) => {
-      const error = Cause.squash(cause)
-      // A client that was made to fail on other statuses (`filterStatusOk`).
-      return HttpClientError.isHttpClientError(error) && error.reason._tag === "StatusCodeError"
-        ? Effect.succeed(error.reason.response)
-        : fail(transportFailed(url, error, "the request failed"))
-    }),
-    withRequestSettings,
-  )
+  Effect.suspend(() => {
+    const attested = new Map<HttpClientResponse.HttpClientResponse, ReadonlyArray<string>>()
+    const demand: TransportDemand = {
+      pins,
+      allowPrivateAddresses: policy.allowPrivateAddresses,
+      attest: (response, checked) => void attested.set(response, checked),
+    }
+    // The URL as text: given as an object, its query would be encoded anew.
+    const asked = HttpClientRequest.get(url.href, { headers: { ...headersFor(url), accept } })
+    return Effect.suspend(() => HttpClient.withScope(client).execute(asked)).pipe(
+      Effect.catchCause((cause) => {
+        const error = Cause.squash(cause)
+        // A client that was made to fail on other statuses (`filterStatusOk`).
+        return HttpClientError.isHttpClientError(error) && error.reason._tag === "StatusCodeError"
+          ? Effect.succeed(error.reason.response)
+          : fail(transportFailed(url, error, "the request failed"))
+      }),
+      withRequestSettings,
+      Effect.provideService(TransportDemand, demand),
+      Effect.filterOrElse(
+        (response) => pins.length === 0 || isSubset(attested.get(response), pins),
+        () => fail({ _tag: "PinMismatch", url: displayUrl(url) }),
+      ),
+    )
+  })
+
+/** Whether there is something, and nothing beyond `allowed`. */
+const isSubset = (checked: ReadonlyArray<string> | undefined, allowed: ReadonlyArray<string>): boolean =>
+  checked !== undefined && checked.length > 0 && checked.every((pin) => allowed.includes(pin))
 
 /** What clients read from the fiber: no redirects, cookies, referrer, trace headers or client spans. */
 const withRequestSettings = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
@@ -151,6 +177,16 @@ const withRequestSettings = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Ef
       Effect.provideService(HttpClient.TracerDisabledWhen, () => true),
     )
   })
+
+/** The content codings of RFC 9110 section 8.4.1, and zstd (RFC 8878), that a client may have undone. */
+const knownCodings = new Set(["identity", "gzip", "x-gzip", "deflate", "br", "zstd"])
+
+/** Why a body under this `Content-Encoding` is not read: each coding more is one more bomb in a bomb. */
+const codingRule = (field: string | undefined): string | undefined => {
+  if (field === undefined || field.trim() === "") return undefined
+  if (field.includes(",")) return "it has more than one content coding"
+  return knownCodings.has(field.trim().toLowerCase()) ? undefined : "its content coding is not known"
+}
 
 /** Reads a body up to a limit; past it nothing more is pulled. */
 const readBody = (

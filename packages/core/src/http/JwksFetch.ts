@@ -14,7 +14,7 @@ import type { Validators } from "./Validators.ts"
 export interface JwksFetchOptions {
   readonly url: URL
   readonly policy: UrlPolicy
-  readonly settings: Pick<ResolvedSettings, "maxRedirects" | "maxResponseBytes">
+  readonly settings: Pick<ResolvedSettings, "maxRedirects" | "maxResponseBytes" | "pinnedSpki">
   /** Those of the stored document; `undefined` asks for the whole document. */
   readonly validators: Validators | undefined
   /** Asks caches on the way to revalidate too (RFC 9111 section 5.2.1.4). */
@@ -66,6 +66,7 @@ export const fetchJwks = (
         ...(hop.href === validators?.url && conditions(validators)),
       }),
       policy: options.policy,
+      pins: options.settings.pinnedSpki,
       maxRedirects: options.settings.maxRedirects,
       maxResponseBytes: options.settings.maxResponseBytes,
     })

@@ -6,8 +6,11 @@
 import type { ResolvedSettings } from "../Provider.ts"
 import type { GivenSettings, RuleIssue } from "./SettingsSchema.ts"
 
-/** `most`: the limit is the largest value; `least`: the smallest; the others as their names say. */
-type Direction = "most" | "least" | "subset" | "onlyTrue" | "onlyFalse"
+/**
+ * `most`: the limit is the largest value; `least`: the smallest; `pins`: the choice, of which at least one;
+ * the others as their names say.
+ */
+type Direction = "most" | "least" | "subset" | "pins" | "onlyTrue" | "onlyFalse"
 
 const directions: {
   readonly [K in Exclude<keyof ResolvedSettings, "kidRefresh" | "retryPolicy">]: Direction | undefined
@@ -27,8 +30,7 @@ const directions: {
   maxResponseBytes: "most",
   maxKeys: "most",
   maxRedirects: "most",
-  // Pins only tighten.
-  pinnedSpki: undefined,
+  pinnedSpki: "pins",
   minRsaBits: "least",
   removedKeyGrace: "most",
   strictHttp: "onlyTrue",
@@ -106,6 +108,14 @@ const breach = (value: unknown, limit: unknown, direction: Direction | undefined
       const allowed = Array.isArray(limit) ? limit : []
       const outside = (Array.isArray(value) ? value : []).filter((item) => !allowed.includes(item))
       return outside.length > 0 ? `must only name ${allowed.join(", ")}` : undefined
+    }
+    case "pins": {
+      const allowed = Array.isArray(limit) ? limit : []
+      if (allowed.length === 0) return undefined
+      const pins: ReadonlyArray<unknown> = Array.isArray(value) ? value : []
+      // No pin at all is the widest choice.
+      if (pins.length === 0) return "must name a pin"
+      return pins.every((pin) => allowed.includes(pin)) ? undefined : `must only name ${allowed.join(", ")}`
     }
     case undefined:
       return undefined

@@ -3,6 +3,7 @@
  * rules that look at several fields checked.
  */
 import * as Result from "effect/Result"
+import type { TransportGuards } from "../http/Transport.ts"
 import { InvalidRegistration } from "../JwksError.ts"
 import { defaultSettings, type JwksRegistryOptions, type Provider, type ResolvedSettings } from "../Provider.ts"
 import { checkUrl, type UrlPolicy } from "../security/UrlPolicy.ts"
@@ -23,10 +24,16 @@ export interface ResolvedOptions {
   readonly idleAfter: number
   readonly metricLabels: "provider" | "none"
   readonly eventBuffer: number
+  readonly userAgent: string
+  /** Whether the transport can enforce pins. */
+  readonly canPin: boolean
 }
 
-/** Checks the options of a registry and fills in the defaults. */
-export const resolveOptions = (options: JwksRegistryOptions): Result.Result<ResolvedOptions, InvalidRegistration> => {
+/** Checks the options of a registry over a transport with these guards, and fills in the defaults. */
+export const resolveOptions = (
+  options: JwksRegistryOptions,
+  { pins: canPin }: TransportGuards,
+): Result.Result<ResolvedOptions, InvalidRegistration> => {
   const checked = checkOptions(options)
   if (Result.isFailure(checked)) return refuse(checked.failure)
   const given = checked.success
@@ -34,8 +41,7 @@ export const resolveOptions = (options: JwksRegistryOptions): Result.Result<Reso
   const defaults = tighten(complete(given.defaults ?? {}, defaultSettings), limits)
   const issues = [
     ...checkLimits(given.defaults ?? {}, limits, "defaults."),
-    ...crossFieldIssues(defaults, "defaults."),
-    ...(given.limits?.pinnedSpki === undefined ? [] : [noPins("limits.")]),
+    ...crossFieldIssues(defaults, canPin, "defaults."),
     ...(given.snapshotKey === undefined
       ? []
       : [{ field: "snapshotKey", rule: "is not supported yet: leave it out, sets are held in memory only" }]),
@@ -56,6 +62,8 @@ export const resolveOptions = (options: JwksRegistryOptions): Result.Result<Reso
     idleAfter: given.idleAfter ?? Number.POSITIVE_INFINITY,
     metricLabels: given.metricLabels ?? "provider",
     eventBuffer: given.eventBuffer ?? 1_024,
+    userAgent: given.userAgent ?? "effect-jwks",
+    canPin,
   })
 }
 
@@ -72,7 +80,7 @@ export const resolveRegistration = (
   const neighbours = providersOf(tenant).filter((other) => other.provider !== provider)
   const issues = [
     ...checkLimits(given, options.limits, ""),
-    ...crossFieldIssues(settings, ""),
+    ...crossFieldIssues(settings, options.canPin, ""),
     ...neighbourIssues(tenant, issuer, options, neighbours),
   ]
   if (jwksUrl === undefined) {
@@ -89,6 +97,9 @@ export const resolveRegistration = (
   const refused = checkUrl(url, { ...urlPolicyOf(definite, options), allowPrivateAddresses: true })
   if (refused !== undefined)
     issues.push({ field: "jwksUrl", rule: `${refused.rule}${url.protocol === "http:" ? httpHint : ""}` })
+  if (settings.pinnedSpki.length > 0 && url.protocol !== "https:") {
+    issues.push({ field: "pinnedSpki", rule: "needs a jwksUrl and an issuer with https" })
+  }
   return issues.length > 0 ? refuse(issues) : Result.succeed(definite)
 }
 
@@ -130,7 +141,7 @@ const complete = (given: GivenSettings, base: ResolvedSettings): ResolvedSetting
 })
 
 /** Rules that look at several settings. */
-const crossFieldIssues = (settings: ResolvedSettings, prefix: string): Array<RuleIssue> => [
+const crossFieldIssues = (settings: ResolvedSettings, canPin: boolean, prefix: string): Array<RuleIssue> => [
   ...(settings.algorithms.length === 0
     ? [{ field: `${prefix}algorithms`, rule: "must name an algorithm that the registry's limits allow" }]
     : []),
@@ -145,13 +156,15 @@ const crossFieldIssues = (settings: ResolvedSettings, prefix: string): Array<Rul
         },
       ]
     : []),
-  ...(settings.pinnedSpki.length > 0 ? [noPins(prefix)] : []),
+  ...(settings.pinnedSpki.length > 0 && !canPin
+    ? [
+        {
+          field: `${prefix}pinnedSpki`,
+          rule: "the HTTP client can not enforce pins: leave it out, or use a transport that can, such as NodeJwksHttp",
+        },
+      ]
+    : []),
 ]
-
-const noPins = (prefix: string): RuleIssue => ({
-  field: `${prefix}pinnedSpki`,
-  rule: "the HTTP client can not enforce pins: leave it out, or use a transport that can",
-})
 
 const neighbourIssues = (
   tenant: string,

@@ -188,6 +188,10 @@ const Options = Schema.Struct({
   snapshotKey: Schema.Unknown,
   unsignedSnapshots: flag,
   eventBuffer: integer(1, 1_048_576),
+  // RFC 9110 section 5.5: what a header field may hold.
+  userAgent: text('must be 1 to 256 printable ASCII characters, such as "shop/1.0"', (value) =>
+    /^[\x21-\x7e](?:[\x20-\x7e]{0,254}[\x21-\x7e])?$/.test(value),
+  ),
 })
   .mapFields(allOptional)
   .annotate({

@@ -59,6 +59,7 @@ const get = (url: URL, options: Partial<GuardedRequest> = {}) =>
         policy,
         maxRedirects: 3,
         maxResponseBytes: 65_536,
+        pins: [],
         ...options,
       }),
     ),
@@ -264,7 +265,7 @@ describe("guardedGet with the stock fetch client and real servers", () => {
         else response.writeHead(200, { etag: '"1"' }).end('{"keys":[]}')
       })
       const client = yield* Effect.provide(HttpClient.HttpClient, FetchHttpClient.layer)
-      const settings = { maxRedirects: 1, maxResponseBytes: 1_000 }
+      const settings = { maxRedirects: 1, maxResponseBytes: 1_000, pinnedSpki: [] }
       const first = yield* fetchJwks(client, { url, policy, settings, validators: undefined, noCache: false })
       const validators = first._tag === "Fetched" ? first.validators : undefined
       assert.deepStrictEqual(validators, { url: new URL("/jwks", url).href, etag: '"1"' })

@@ -25,6 +25,7 @@ const request = (options: Partial<Omit<GuardedRequest, "url">> & { readonly url?
   policy,
   maxRedirects: 3,
   maxResponseBytes: 1_024,
+  pins: [],
   ...options,
   url: new URL(options.url ?? start),
 })

@@ -110,7 +110,7 @@ describe("fetchJwks", () => {
   it.effect("holds redirects and bodies to the provider's limits", () =>
     Effect.gen(function* () {
       const moved = scriptedClient(() => redirect(302, "/moved"))
-      const settings = { maxRedirects: 0, maxResponseBytes: 2 }
+      const settings = { maxRedirects: 0, maxResponseBytes: 2, pinnedSpki: [] }
       const { reason } = yield* Effect.flip(fetchJwks(moved.client, options({ settings })))
       assert.strictEqual(reason._tag, "RedirectRefused")
       const large = scriptedClient(() => new Response("{} "))
