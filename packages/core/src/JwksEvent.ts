@@ -42,6 +42,10 @@ export type JwksEventBody =
       readonly isFirst: boolean
       readonly kids: Readonly<Record<string, string>>
     })
+  /** The issuer's metadata named the URL of the JWK Set for the first time, or another one than `previous`. */
+  | { readonly _tag: "JwksUrlDiscovered"; readonly url: string; readonly previous?: string }
+  /** The issuer's metadata could not be read again, `count` times in a row by now; the known URL stays. */
+  | { readonly _tag: "RediscoveryFailed"; readonly reason: UnavailableReason; readonly count: number }
   /** A key of the document is newly unusable. */
   | { readonly _tag: "KeyDropped"; readonly kid?: string; readonly reason: DropReason }
   /** From now on answers come from a set that is past its lifetime, until `until` at the latest. */

@@ -32,6 +32,16 @@ export const logLine = (event: JwksEvent): LogLine | undefined => {
         level: "Warn",
         message: `JWK ${event.kid === undefined ? "without kid" : quote(event.kid)} can not be used: ${event.reason}`,
       }
+    case "JwksUrlDiscovered":
+      return {
+        level: event.previous === undefined ? "Debug" : "Warn",
+        message: `the JWK Set is at ${event.url}${event.previous === undefined ? "" : `, and no longer at ${event.previous}`}`,
+      }
+    case "RediscoveryFailed":
+      return {
+        level: event.count === 1 ? "Warn" : "Debug",
+        message: `the issuer's metadata could not be read again (${event.count} in a row), the known URL stays: ${describeReason(event.reason)}`,
+      }
     case "StaleServing":
       return { level: "Warn", message: `serving keys past their lifetime, until ${iso(event.until)} at the latest` }
     case "StaleEnded":

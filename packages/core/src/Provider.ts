@@ -82,7 +82,10 @@ export interface ProviderRegistration extends ProviderSettings {
   readonly provider: string
   /** Where the JWK Set is: an absolute URL without userinfo and fragment. */
   readonly jwksUrl?: string
-  /** Whose tokens the provider vouches for (OpenID Connect Discovery 1.0 section 3). */
+  /**
+   * Whose tokens the provider vouches for (OpenID Connect Discovery 1.0 section 3). Without `jwksUrl` its
+   * metadata are asked for the URL.
+   */
   readonly issuer?: string
 }
 
@@ -153,10 +156,20 @@ export interface ResolvedSettings {
 export interface Provider {
   readonly tenant: string
   readonly provider: string
-  readonly jwksUrl: URL
+  readonly source: JwksSource
+  /** Whose tokens the provider vouches for. */
   readonly issuer: string | undefined
   readonly settings: ResolvedSettings
 }
+
+/** Where a provider's JWK Set is: at the URL that was registered, or where the issuer's metadata say. */
+export type JwksSource =
+  | { readonly _tag: "Registered"; readonly jwksUrl: URL }
+  | { readonly _tag: "Discovered"; readonly issuer: string; readonly metadataUrl: URL }
+
+/** The URL that was registered, or under which the metadata are looked for first. */
+export const sourceUrl = (source: JwksSource): URL =>
+  source._tag === "Registered" ? source.jwksUrl : source.metadataUrl
 
 /** What a registration gets where neither it nor the registry's `defaults` say anything. */
 export const defaultSettings: ResolvedSettings = {

@@ -35,7 +35,7 @@ import type { JwksRegistryService } from "./JwksRegistryService.ts"
 import type { JwksMetrics, ProviderMetrics } from "./metrics/JwksMetrics.ts"
 import { noneHasIt } from "./NoneHasIt.ts"
 import { persistAll, restore } from "./persistence/SnapshotStore.ts"
-import type { JwksRegistryOptions } from "./Provider.ts"
+import { type JwksRegistryOptions, sourceUrl } from "./Provider.ts"
 import { type ResolvedOptions, resolveOptions, resolveRegistration, urlPolicyOf } from "./registration/Registration.ts"
 import type { ResolvedKey, ResolveKeyOptions, WarmUpResult } from "./Resolved.ts"
 
@@ -228,7 +228,11 @@ class Registry {
     tenant.entries.set(provider.provider, entry)
     this.#placeSlot(provider.tenant)
     last?.supersede()
-    cache.observe({ _tag: "ProviderRegistered", url: displayUrl(provider.jwksUrl), replaced: before !== undefined })
+    cache.observe({
+      _tag: "ProviderRegistered",
+      url: displayUrl(sourceUrl(provider.source)),
+      replaced: before !== undefined,
+    })
     cache.start()
     return Result.succeed(undefined)
   }

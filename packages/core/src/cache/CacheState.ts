@@ -33,6 +33,8 @@ export interface RemovedKey {
 /** A good set with its times. */
 export interface HeldSet {
   readonly jwks: ParsedJwks
+  /** The URL that was asked, before redirects. */
+  readonly jwksUrl: string
   /** When the response that last confirmed the set was received. */
   readonly receivedAt: Instant
   readonly expiresAt: Instant

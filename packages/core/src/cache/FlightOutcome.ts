@@ -34,6 +34,7 @@ export const heldAfter = (
   return {
     ...times,
     jwks: success.jwks,
+    jwksUrl: success.jwksUrl,
     fetchedInFullAt: receivedAt,
     headers,
     validators: success.validators,

@@ -4,6 +4,7 @@
  * its times only get shorter. Pure.
  */
 import { evaluate } from "../http/Freshness.ts"
+import type { JwksLocation } from "../http/IssuerMetadata.ts"
 import { earlier, type Instant, isOver, plus } from "../Instant.ts"
 import { judge } from "../jwk/KeyPolicy.ts"
 import type { Provider, ResolvedSettings } from "../Provider.ts"
@@ -22,6 +23,7 @@ export interface Counts extends ResolvingCounts {
 /** What one generation leaves to the next. */
 export interface Handover {
   readonly held: HeldSet | undefined
+  readonly location: JwksLocation | undefined
   readonly failure: Failure | undefined
   readonly budget: KidBudget
   readonly lastAttemptTimedOut: boolean
@@ -37,6 +39,7 @@ export const adopt = (left: Handover, before: Provider, next: Provider, now: Ins
   return {
     ...left,
     held,
+    location: isSameSource ? left.location : undefined,
     failure: isSameSource && left.failure !== undefined ? adoptFailure(left.failure, held, now) : undefined,
     budget: rescale(left.budget, before.settings.kidRefresh, next.settings.kidRefresh),
     lastAttemptTimedOut: isSameSource && left.lastAttemptTimedOut,

@@ -16,12 +16,13 @@ import * as Exit from "effect/Exit"
 import type * as Fiber from "effect/Fiber"
 import type * as HttpClient from "effect/http/HttpClient"
 import * as SynchronizedRef from "effect/SynchronizedRef"
+import type { JwksLocation } from "../http/IssuerMetadata.ts"
 import type { FetchFailure } from "../http/RetryPolicy.ts"
 import * as Instant from "../Instant.ts"
 import { displayUrl, type JwksUnavailable, type UnavailableReason } from "../JwksError.ts"
 import type { JwksEventBody } from "../JwksEvent.ts"
 import type { ProviderReading } from "../metrics/JwksMetrics.ts"
-import type { Provider } from "../Provider.ts"
+import { type Provider, sourceUrl } from "../Provider.ts"
 import type { ProviderStatus } from "../ProviderStatus.ts"
 import type { Freshness } from "../Resolved.ts"
 import type { UrlPolicy } from "../security/UrlPolicy.ts"
@@ -83,6 +84,8 @@ export class ProviderCache {
   /** What the slot shows. */
   #shown: CacheState.Usability = "Unusable"
   #lastAttemptTimedOut: boolean
+  /** What the issuer's metadata said last; outlives failed flights, and is no part of the set. */
+  #location: JwksLocation | undefined
   #end: "superseded" | "closed" | undefined
 
   constructor(
@@ -106,6 +109,7 @@ export class ProviderCache {
       refreshErrors: new Map(),
     }
     this.#lastAttemptTimedOut = before?.lastAttemptTimedOut ?? false
+    this.#location = before?.location
     this.#state = SynchronizedRef.makeUnsafe<CacheState.CacheState<Flight>>(
       CacheState.initial(before?.held, before?.failure),
     )
@@ -131,6 +135,7 @@ export class ProviderCache {
   get handover(): Handover {
     return {
       held: CacheState.heldOf(this.#current),
+      location: this.#location,
       failure: this.#current.failure,
       budget: this.resolving.budget,
       lastAttemptTimedOut: this.#lastAttemptTimedOut,
@@ -187,7 +192,11 @@ export class ProviderCache {
 
   status(): ProviderStatus {
     const now = this.#now()
-    return statusOf(this.provider, this.#current, this.#usability(now), this.#isIdle(now), this.reading())
+    return statusOf(this.provider, this.#url, this.#current, this.#usability(now), this.#isIdle(now), this.reading())
+  }
+
+  get #url(): URL {
+    return this.#location?.jwksUrl ?? sourceUrl(this.provider.source)
   }
 
   #port(): ResolvingPort {
@@ -398,6 +407,8 @@ export class ProviderCache {
             flight.permit = permit
             return this.#environment.permits.withPermit(permit, attempt)
           }),
+        location: () => this.#location,
+        onLocated: (location, failure) => this.#locate(flight, location, failure),
         onAttempt: () => {
           flight.sentAt = ++this.#sequence
         },
@@ -418,8 +429,24 @@ export class ProviderCache {
     )
   }
 
+  /** The metadata were asked; with a `failure` the URL that is known stays. */
+  #locate(flight: Flight, location: JwksLocation, failure: UnavailableReason | undefined): void {
+    if (CacheState.flightOf(this.#current) !== flight || this.#end !== undefined) return
+    const previous = this.#location?.jwksUrl
+    this.#location = location
+    if (failure !== undefined) {
+      this.observe({ _tag: "RediscoveryFailed", reason: failure, count: location.failures })
+    } else if (previous?.href !== location.jwksUrl.href) {
+      this.observe({
+        _tag: "JwksUrlDiscovered",
+        url: displayUrl(location.jwksUrl),
+        ...(previous !== undefined && { previous: displayUrl(previous) }),
+      })
+    }
+  }
+
   #defect(): UnavailableReason {
-    return { _tag: "TransportFailed", url: displayUrl(this.provider.jwksUrl), detail: "internal defect" }
+    return { _tag: "TransportFailed", url: displayUrl(this.#url), detail: "internal defect" }
   }
 
   /** The end of a flight: one synchronous step. A late answer changes nothing. */

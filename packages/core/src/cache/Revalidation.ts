@@ -1,13 +1,13 @@
 /**
- * One flight, in order: lease, then attempts (a permit, a conditional GET, the key policy) with retries
- * between them, all inside one hard deadline. It judges and returns a value; it changes no state.
+ * One flight, in order: lease, then attempts (a permit, the URL where it has to be discovered, a
+ * conditional GET, the key policy) with retries between them, all inside one hard deadline. It judges and
+ * returns a value; it changes no state.
  */
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import type * as HttpClient from "effect/http/HttpClient"
 import { RefreshLease } from "../fleet/RefreshLease.ts"
 import { evaluate, type FreshnessVerdict, mergeNotModified } from "../http/Freshness.ts"
-import { fetchJwks, type JwksResponse } from "../http/JwksFetch.ts"
 import { type FetchFailure, retrySchedule } from "../http/RetryPolicy.ts"
 import type { Validators } from "../http/Validators.ts"
 import * as Instant from "../Instant.ts"
@@ -17,6 +17,7 @@ import type { ParsedJwks } from "../jwk/Jwks.ts"
 import type { Provider } from "../Provider.ts"
 import type { UrlPolicy } from "../security/UrlPolicy.ts"
 import type { HeldSet } from "./CacheState.ts"
+import { LocatedFetch, type LocatedResponse, type LocationPort } from "./LocatedFetch.ts"
 
 /** What a flight is asked to do. */
 export interface RevalidationRequest {
@@ -31,7 +32,7 @@ export interface RevalidationRequest {
 }
 
 /** What a flight needs from whoever runs it. */
-export interface RevalidationPort {
+export interface RevalidationPort extends LocationPort {
   /** Runs one attempt with a permit. */
   readonly withPermit: <A, E>(attempt: Effect.Effect<A, E>) => Effect.Effect<A, E>
   /** An attempt got its permit: its request is about to be sent. */
@@ -45,6 +46,8 @@ export type Revalidated =
   | {
       readonly _tag: "Updated"
       readonly jwks: ParsedJwks
+      /** The URL that was asked, before redirects. */
+      readonly jwksUrl: string
       readonly validators: Validators | undefined
       readonly headers: Readonly<Record<string, string>>
       readonly verdict: FreshnessVerdict
@@ -69,7 +72,6 @@ export const revalidate = (
   Effect.clockWith((clock) => {
     const { held, provider } = request
     const { attemptTimeout, deadline } = provider.settings.retryPolicy
-    const url = displayUrl(provider.jwksUrl)
     const startedAt = Instant.now(clock)
     let attemptStartedAt: Instant.Instant | undefined
     let queuedAt = startedAt
@@ -77,21 +79,27 @@ export const revalidate = (
     let lastFailure: FetchFailure | undefined
 
     const conditional = held !== undefined && mayConfirm(held, startedAt, provider.settings.maxTtl)
+    const located = new LocatedFetch(
+      {
+        client,
+        clock,
+        provider,
+        policy: request.policy,
+        noCache: request.noCache,
+        // A new URL is asked for the whole document, even if it leads to where the old one led.
+        validatorsFor: ({ href }) => (conditional && held.jwksUrl === href ? held.validators : undefined),
+      },
+      port,
+    )
     const permitted = port.withPermit(
       Effect.suspend(() => {
         attemptStartedAt = Instant.now(clock)
         queuedMillis += attemptStartedAt.mono - queuedAt.mono
         port.onAttempt()
-        return fetchJwks(client, {
-          url: provider.jwksUrl,
-          policy: request.policy,
-          settings: provider.settings,
-          validators: conditional ? held.validators : undefined,
-          noCache: request.noCache(),
-        }).pipe(
+        return located.fetch.pipe(
           Effect.timeoutOrElse({
             duration: attemptTimeout,
-            orElse: () => Effect.fail(timedOut(url, "attemptTimeout", attemptTimeout)),
+            orElse: () => Effect.fail(timedOut(located.asked, "attemptTimeout", attemptTimeout)),
           }),
           Effect.flatMap((response) => Effect.fromResult(judge(response, request, Instant.now(clock)))),
           Effect.tapError((failure) =>
@@ -122,7 +130,7 @@ export const revalidate = (
           const attemptedMillis = attemptStartedAt === undefined ? 0 : Instant.now(clock).mono - attemptStartedAt.mono
           return Effect.fail<FetchFailure>(
             attemptStartedAt !== undefined && attemptedMillis >= queuedMillis
-              ? timedOut(url, "deadline", deadline)
+              ? timedOut(located.asked, "deadline", deadline)
               : // Not the provider but the queue or a back-off took the time: the last attempt says why, if any.
                 (lastFailure ?? { reason: { _tag: "NoPermit", waitedMillis: deadline } }),
           )
@@ -141,12 +149,12 @@ const mayConfirm = (held: HeldSet, now: Instant.Instant, maxTtl: number): boolea
   return !Instant.isOver(Instant.plus(held.fetchedInFullAt, maxTtl - lifetime), now)
 }
 
-const timedOut = (url: string, limit: "attemptTimeout" | "deadline", afterMillis: number): FetchFailure => ({
-  reason: { _tag: "TimedOut", url, limit, afterMillis },
+const timedOut = (url: URL, limit: "attemptTimeout" | "deadline", afterMillis: number): FetchFailure => ({
+  reason: { _tag: "TimedOut", url: displayUrl(url), limit, afterMillis },
 })
 
 const judge = (
-  response: JwksResponse,
+  { jwksUrl, response }: LocatedResponse,
   { held, provider }: RevalidationRequest,
   receivedAt: Instant.Instant,
 ): Result.Result<Revalidated, FetchFailure> => {
@@ -170,6 +178,7 @@ const judge = (
   return Result.succeed({
     _tag: "Updated",
     jwks,
+    jwksUrl: jwksUrl.href,
     validators: response.validators,
     headers: response.headers,
     verdict: evaluate(response.headers, receivedAt.wall, provider.settings),

@@ -7,9 +7,10 @@ import type { Provider } from "../Provider.ts"
 import type { ProviderStatus } from "../ProviderStatus.ts"
 import { type CacheState, heldOf, nextFlightAt, type Usability } from "./CacheState.ts"
 
-/** How a provider stands; an idle one has no next refresh. */
+/** How a provider stands; `url` is where its JWK Set or its metadata are asked for; an idle one has no next refresh. */
 export const statusOf = (
-  { jwksUrl, provider, tenant }: Provider,
+  { provider, tenant }: Provider,
+  url: URL,
   state: CacheState<unknown>,
   usability: Usability,
   isIdle: boolean,
@@ -22,7 +23,7 @@ export const statusOf = (
   return {
     tenant,
     provider,
-    url: displayUrl(jwksUrl),
+    url: displayUrl(url),
     state: state._tag,
     usable: usability !== "Unusable",
     ...(usability !== "Unusable" && { freshness: usability === "Fresh" ? ("fresh" as const) : ("stale" as const) }),

@@ -3,9 +3,17 @@
  * rules that look at several fields checked.
  */
 import * as Result from "effect/Result"
+import { openIdMetadataUrl } from "../http/IssuerMetadata.ts"
 import type { TransportGuards } from "../http/Transport.ts"
 import { InvalidRegistration } from "../JwksError.ts"
-import { defaultSettings, type JwksRegistryOptions, type Provider, type ResolvedSettings } from "../Provider.ts"
+import {
+  defaultSettings,
+  type JwksRegistryOptions,
+  type JwksSource,
+  type Provider,
+  type ResolvedSettings,
+  sourceUrl,
+} from "../Provider.ts"
 import { checkUrl, type UrlPolicy } from "../security/UrlPolicy.ts"
 import { checkLimits, tighten } from "./Limits.ts"
 import { checkOptions, checkRegistration, type GivenSettings, type RuleIssue } from "./SettingsSchema.ts"
@@ -83,24 +91,33 @@ export const resolveRegistration = (
     ...crossFieldIssues(settings, options.canPin, ""),
     ...neighbourIssues(tenant, issuer, options, neighbours),
   ]
-  if (jwksUrl === undefined) {
-    issues.push(
-      issuer === undefined
-        ? { field: "jwksUrl", rule: "give the URL of the JWK Set, such as https://id.example.com/jwks" }
-        : { field: "issuer", rule: "discovery is not supported yet: give jwksUrl as well" },
-    )
+  const source = sourceOf(jwksUrl, issuer)
+  if (source === undefined) {
+    issues.push({
+      field: "jwksUrl",
+      rule: "give the URL of the JWK Set, such as https://id.example.com/jwks, or an issuer to discover it from",
+    })
     return refuse(issues)
   }
-  const url = new URL(jwksUrl)
-  const definite: Provider = { tenant, provider, jwksUrl: url, issuer, settings }
+  const url = sourceUrl(source)
+  const field = source._tag === "Registered" ? "jwksUrl" : "issuer"
+  const definite: Provider = { tenant, provider, source, issuer, settings }
+  // OpenID Connect Discovery 1.0 section 3, RFC 8414 section 2: nothing could be appended to it.
+  if (source._tag === "Discovered" && source.issuer.includes("?")) {
+    issues.push({ field, rule: "must have no query where jwksUrl is discovered from it" })
+  }
   // What address a literal host names is refused when it is fetched, by the operator's exemptions.
   const refused = checkUrl(url, { ...urlPolicyOf(definite, options), allowPrivateAddresses: true })
-  if (refused !== undefined)
-    issues.push({ field: "jwksUrl", rule: `${refused.rule}${url.protocol === "http:" ? httpHint : ""}` })
+  if (refused !== undefined) issues.push({ field, rule: `${refused.rule}${url.protocol === "http:" ? httpHint : ""}` })
   if (settings.pinnedSpki.length > 0 && url.protocol !== "https:") {
-    issues.push({ field: "pinnedSpki", rule: "needs a jwksUrl and an issuer with https" })
+    issues.push({ field: "pinnedSpki", rule: `needs https in ${field}` })
   }
   return issues.length > 0 ? refuse(issues) : Result.succeed(definite)
+}
+
+const sourceOf = (jwksUrl: string | undefined, issuer: string | undefined): JwksSource | undefined => {
+  if (jwksUrl !== undefined) return { _tag: "Registered", jwksUrl: new URL(jwksUrl) }
+  return issuer === undefined ? undefined : { _tag: "Discovered", issuer, metadataUrl: openIdMetadataUrl(issuer) }
 }
 
 const httpHint = ": write https, or set requireHttps to false both here and in the registry's options"
@@ -113,9 +130,10 @@ export const urlPolicyOf = ({ settings }: Provider, options: ResolvedOptions): U
 })
 
 /** Settings that decide what is fetched from where: a held set outlives only registrations that agree on them. */
-export const transportIdentity = ({ issuer, jwksUrl, settings }: Provider): string =>
+export const transportIdentity = ({ issuer, settings, source }: Provider): string =>
   JSON.stringify([
-    jwksUrl.href,
+    source._tag,
+    sourceUrl(source).href,
     issuer,
     settings.requireHttps,
     settings.allowedDomains,

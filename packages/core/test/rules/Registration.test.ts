@@ -224,14 +224,6 @@ describe("The registration table: breaches give InvalidRegistration, naming the 
     }),
   )
 
-  it.effect("refuses an issuer alone, as long as nothing discovers URLs", () =>
-    Effect.gen(function* () {
-      const error = yield* refused({ tenant: "acme", provider: "idp", issuer: "https://idp.test" })
-      assert.isTrue(fieldsOf(error).some((field) => field === "jwksUrl" || field === "issuer"))
-      assertSaysWhatToWrite(error)
-    }),
-  )
-
   it.effect("refuses maxTtl under minTtl, also where one of them is a default", () =>
     Effect.gen(function* () {
       for (const clamps of [
