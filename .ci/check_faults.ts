@@ -1,22 +1,37 @@
 /**
- * Shows that the tests see what they are there for: each patch in `packages/core/test/seeded_faults` puts one
- * fault into a copy of the sources, and the tests that its header names must turn red.
+ * Shows that the tests see what they are there for: each fault in a `seeded_faults.txt` under `packages` is put
+ * into a copy of the sources, and the tests that it names must turn red.
  *
  *     node .ci/check_faults.ts [name...]
  *
- * A patch begins with the fault in words, then `Red: <test file> [<part of a test's name>]`.
+ * A fault reads
+ *
+ *     # its_name
+ *     What is wrong then, in a sentence.
+ *     red: <test file> [<part of a test's name>]
+ *     in: <source file>
+ *     -lines that the file holds exactly once
+ *     +lines in their place
+ *
+ * with as many replacements and files as it takes.
  */
 import { spawnSync } from "node:child_process"
-import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync } from "node:fs"
+import { cpSync, globSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 
+interface Replacement {
+  readonly file: string
+  readonly from: string
+  readonly to: string
+}
+
 interface SeededFault {
   readonly name: string
-  readonly patch: string
   readonly words: string
   readonly testFile: string
   readonly testName: string | undefined
+  readonly replacements: ReadonlyArray<Replacement>
 }
 
 interface Outcome {
@@ -37,21 +52,45 @@ interface Report {
   }>
 }
 
-const folder = "packages/core/test/seeded_faults"
-
-const readFault = (file: string): SeededFault => {
-  const patch = readFileSync(join(folder, file), "utf8")
-  const head = patch.slice(0, patch.indexOf("diff --git"))
-  const red = /^Red: (\S+)(?: (.+))?$/m.exec(head)
-  if (red?.[1] === undefined) throw new Error(`${file}: its header names no test ("Red: packages/...")`)
-  return {
-    name: file.replace(/\.patch$/, ""),
-    patch,
-    words: head.split("\n")[0] ?? "",
-    testFile: red[1],
-    testName: red[2],
+/** The replacements of a fault: runs of `-` lines, each with the `+` lines that follow. */
+const readReplacements = (lines: ReadonlyArray<string>): ReadonlyArray<Replacement> => {
+  const replacements: Array<Replacement> = []
+  let file = ""
+  let from: Array<string> = []
+  let to: Array<string> = []
+  const close = () => {
+    if (from.length > 0) replacements.push({ file, from: from.join("\n"), to: to.join("\n") })
+    from = []
+    to = []
   }
+  for (const line of lines) {
+    if (line.startsWith("in: ")) {
+      close()
+      file = line.slice(4)
+    } else if (line.startsWith("-")) {
+      if (to.length > 0) close()
+      from.push(line.slice(1))
+    } else if (line.startsWith("+")) {
+      to.push(line.slice(1))
+    } else {
+      close()
+    }
+  }
+  close()
+  return replacements
 }
+
+const readFaults = (file: string): ReadonlyArray<SeededFault> =>
+  readFileSync(file, "utf8")
+    .split(/^# /m)
+    .slice(1)
+    .map((text) => {
+      const [name = "", words = "", ...lines] = text.split("\n")
+      const [, testFile, testName] = /^red: (\S+)(?: (.+))?$/.exec(lines[0] ?? "") ?? []
+      const replacements = readReplacements(lines.slice(1))
+      if (testFile === undefined || replacements.length === 0) throw new Error(`${file}: ${name} is incomplete`)
+      return { name, words, testFile, testName, replacements }
+    })
 
 /** A copy of the workspace that shares the installed packages. */
 const copyWorkspace = (): string => {
@@ -67,9 +106,22 @@ const copyWorkspace = (): string => {
   return copy
 }
 
-const apply = (copy: string, fault: SeededFault, ...options: ReadonlyArray<string>): void => {
-  const applied = spawnSync("git", ["apply", "--whitespace=nowarn", ...options, "-"], { cwd: copy, input: fault.patch })
-  if (applied.status !== 0) throw new Error(`${fault.name} does not apply any more:\n${applied.stderr.toString()}`)
+/** Puts a fault into the copy; the result takes it out again. */
+const seed = (copy: string, fault: SeededFault): (() => void) => {
+  const before = new Map<string, string>()
+  for (const { file, from, to } of fault.replacements) {
+    const path = join(copy, file)
+    const source = readFileSync(path, "utf8")
+    if (source.split(from).length !== 2) throw new Error(`${fault.name}: ${file} does not hold exactly once:\n${from}`)
+    if (!before.has(path)) before.set(path, source)
+    writeFileSync(
+      path,
+      source.replace(from, () => to),
+    )
+  }
+  return () => {
+    for (const [path, source] of before) writeFileSync(path, source)
+  }
 }
 
 const runTests = (copy: string, files: ReadonlyArray<string>, testName: string | undefined): Outcome => {
@@ -81,7 +133,7 @@ const runTests = (copy: string, files: ReadonlyArray<string>, testName: string |
       "node_modules/vitest/vitest.mjs",
       "run",
       "--config=vitest.workspace.ts",
-      "--project=core",
+      ...Array.from(new Set(files.map((file) => `--project=${file.split("/")[1]}`))),
       ...(testName === undefined ? [] : [`--testNamePattern=${testName.replace(/[.*+?^${}()|[\]\\]/g, "\\$&")}`]),
       ...files,
     ],
@@ -98,9 +150,9 @@ const runTests = (copy: string, files: ReadonlyArray<string>, testName: string |
 }
 
 const wanted = process.argv.slice(2)
-const faults = readdirSync(folder)
-  .filter((file) => file.endsWith(".patch"))
-  .map(readFault)
+const faults = globSync("packages/*/test/**/seeded_faults.txt")
+  .toSorted()
+  .flatMap(readFaults)
   .filter(({ name }) => wanted.length === 0 || wanted.some((part) => name.includes(part)))
 
 const copy = copyWorkspace()
@@ -112,9 +164,9 @@ try {
     throw new Error(`without a fault ${clean.failed + clean.broken} tests or files fail: ${clean.firstFailed}`)
   }
   for (const fault of faults) {
-    apply(copy, fault)
+    const takeOut = seed(copy, fault)
     const outcome = runTests(copy, [fault.testFile], fault.testName)
-    apply(copy, fault, "--reverse")
+    takeOut()
     const seen = outcome.failed > 0 && outcome.broken === 0
     if (!seen) missed += 1
     console.log(`${seen ? "red " : "MISSED"} ${fault.name}: ${fault.words}`)
