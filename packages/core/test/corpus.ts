@@ -1,10 +1,15 @@
 /**
- * Judges a folder of real JWK Sets: `node packages/core/test/corpus.ts <folder>`.
+ * Judges a folder of real JWK Sets: `node packages/core/test/corpus.ts <folder>`. The headers that were
+ * observed with them are beside the folder, in `<folder>-headers.json`.
  *
- * Prints what is kept and what is dropped, and fails unless all 147 documents are there and parse, every
- * drop has one of the reasons, and every kept key is one that jose imports.
+ * Prints what is kept and what is dropped, how long the set lives, when it is refreshed, and how often in a
+ * day. Fails unless all 147 documents are there and parse, every drop has one of the reasons, every kept key
+ * is one that jose imports, and there is a fresh set at any time of the day with no request more often than
+ * `minTtl` allows: one in `minTtl` less both leads, which are a fifth and a tenth of it at most.
  */
+import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
+import * as Schema from "effect/Schema"
 import * as jose from "jose"
 import * as fs from "node:fs"
 import * as path from "node:path"
@@ -12,8 +17,15 @@ import { pathToFileURL } from "node:url"
 import { DropReason, type ParsedJwks } from "../src/jwk/Jwks.ts"
 import { parseDocument } from "../src/jwk/KeyPolicy.ts"
 import { defaultSettings } from "../src/Provider.ts"
+import { closest, type Day, day } from "./corpusDay.ts"
 
 const documentCount = 147
+
+/** What was observed with each document, by its file. */
+const Observed = Schema.Record(
+  Schema.String,
+  Schema.Struct({ headers: Schema.Record(Schema.String, Schema.String), jwks_uri: Schema.String }),
+)
 
 /** What {@link readCorpus} found. */
 export interface CorpusReport {
@@ -36,13 +48,24 @@ const disagreements = async ({ keys }: ParsedJwks): Promise<ReadonlyArray<string
   return problems
 }
 
+const dayLine = ({ length, lifetime, notModified, refreshAfter, requests, usable }: Day): string => {
+  const hours = length / 3_600_000
+  return [
+    `${usable} usable, fresh for ${lifetime / 1_000} s, refreshed after ${refreshAfter / 1_000} s`,
+    `${requests.length} requests in ${hours} h (${notModified} answered with 304)`,
+    ...(requests.length > 1 ? [`at least ${closest(requests) / 1_000} s apart`] : []),
+  ].join(", ")
+}
+
 /** Judges every document with the default settings; they are in `corpus`, or in its folder `jwks-live`. */
 export const readCorpus = async (corpus: string): Promise<CorpusReport> => {
   const live = path.join(corpus, "jwks-live")
-  const folder = fs.existsSync(live) ? live : corpus
+  const folder = path.resolve(fs.existsSync(live) ? live : corpus)
+  const observed = Schema.decodeUnknownSync(Observed)(JSON.parse(fs.readFileSync(`${folder}-headers.json`, "utf8")))
   const lines: Array<string> = []
   const problems: Array<string> = []
   const reasons = new Map<string, number>()
+  let shortest = Infinity
   let kept = 0
   let repeats = 0
   const files = fs
@@ -51,7 +74,8 @@ export const readCorpus = async (corpus: string): Promise<CorpusReport> => {
     .toSorted()
   if (files.length !== documentCount) problems.push(`${files.length} documents, not ${documentCount}`)
   for (const file of files) {
-    const parsed = parseDocument(fs.readFileSync(path.join(folder, file)), defaultSettings)
+    const document = fs.readFileSync(path.join(folder, file))
+    const parsed = parseDocument(document, defaultSettings)
     if (Result.isFailure(parsed)) {
       problems.push(`${file}: ${parsed.failure.rule}`)
       continue
@@ -66,9 +90,19 @@ export const readCorpus = async (corpus: string): Promise<CorpusReport> => {
     }
     problems.push(...(await disagreements(parsed.success)).map((problem) => `${file}: ${problem}`))
     const drops = dropped.map(({ kid, reason }) => `${reason} (${kid ?? "no kid"})`)
-    lines.push([`${file}: ${keys.length} kept, ${repeated} repeated, ${dropped.length} dropped`, ...drops].join("\n  "))
+    const counts = `${file}: ${keys.length} kept, ${repeated} repeated, ${dropped.length} dropped`
+    const said = observed[file]
+    if (said === undefined) {
+      problems.push(`${file}: no headers were observed`)
+      continue
+    }
+    const lived = await Effect.runPromise(day({ document, headers: said.headers, jwksUrl: said.jwks_uri }))
+    shortest = Math.min(shortest, closest(lived.requests))
+    problems.push(...lived.problems.map((problem) => `${file}: ${problem}`))
+    lines.push([counts, dayLine(lived), ...drops].join("\n  "))
   }
   const summary = [...reasons].toSorted(([, a], [, b]) => b - a).map(([reason, count]) => `  ${count} ${reason}`)
+  lines.push(`requests for a document are at least ${shortest / 1_000} s apart`)
   lines.push([`${files.length} documents, ${kept} keys kept, ${repeats} repeated, dropped:`, ...summary].join("\n"))
   return { lines, problems }
 }

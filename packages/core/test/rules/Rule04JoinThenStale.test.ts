@@ -17,8 +17,8 @@ import {
   setUpLoaded,
   type SetUp,
   start,
-  withSteppedClock,
 } from "./support.ts"
+import { withSteppedClock } from "../SteppedClock.ts"
 
 /** How the set got past its lifetime without an attempt. */
 const sleeps = {

@@ -21,8 +21,8 @@ import {
   start,
   withRandom,
   almostOne,
-  withSteppedClock,
 } from "./support.ts"
+import { withSteppedClock } from "../SteppedClock.ts"
 
 const day = hours(24)
 
