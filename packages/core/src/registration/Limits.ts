@@ -4,7 +4,8 @@
  * answers, more requests, weaker keys.
  */
 import type { ResolvedSettings } from "../Provider.ts"
-import type { GivenSettings, RuleIssue } from "./SettingsSchema.ts"
+import type { RuleIssue } from "./OptionSchema.ts"
+import type { GivenSettings } from "./SettingsSchema.ts"
 
 /**
  * `most`: the limit is the largest value; `least`: the smallest; `pins`: the choice, of which at least one;

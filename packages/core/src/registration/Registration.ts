@@ -16,7 +16,8 @@ import {
 } from "../Provider.ts"
 import { checkUrl, type UrlPolicy } from "../security/UrlPolicy.ts"
 import { checkLimits, tighten } from "./Limits.ts"
-import { checkOptions, checkRegistration, type GivenSettings, type RuleIssue } from "./SettingsSchema.ts"
+import { checkOptions, checkRegistration, type GivenSettings } from "./SettingsSchema.ts"
+import type { RuleIssue } from "./OptionSchema.ts"
 
 /** Registry options with every default filled in. */
 export interface ResolvedOptions {

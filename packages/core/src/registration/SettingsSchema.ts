@@ -2,63 +2,15 @@
  * The shape and the bounds of everything that a caller may say, with a message for each breach that
  * says what to write instead.
  */
-import * as Duration from "effect/Duration"
-import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
-import * as SchemaIssue from "effect/SchemaIssue"
-import * as SchemaTransformation from "effect/SchemaTransformation"
 import * as Struct from "effect/Struct"
 import { JwsAlgorithm } from "../jwk/Jwk.ts"
 import { isSpkiPin } from "../security/SpkiPin.ts"
 import { canonicalDomain } from "../security/UrlPolicy.ts"
-
-/** One breach: the field, and what to write instead. */
-export interface RuleIssue {
-  readonly field: string
-  readonly rule: string
-}
+import { checker, duration, flag, integer, listOf, text } from "./OptionSchema.ts"
 
 const second = 1_000
 const day = 24 * 3_600 * second
-
-const isDuration = (u: unknown): u is Duration.Input => {
-  if (u === undefined || u === null || Number.isNaN(u)) return false
-  const parsed = Result.try(() => Duration.fromInputUnsafe(u as Duration.Input))
-  return Result.isSuccess(parsed) && Duration.isFinite(parsed.success) && !Duration.isNegative(parsed.success)
-}
-
-/** A duration as callers write it, in milliseconds. */
-const Millis = Schema.declare(isDuration)
-  .annotate({
-    message: 'must be a finite duration, such as "30 seconds" or 30000 (milliseconds), and not negative',
-  })
-  .pipe(
-    Schema.decodeTo(
-      Schema.Number,
-      SchemaTransformation.transform({
-        decode: (input: Duration.Input) => Duration.toMillis(Duration.fromInputUnsafe(input)),
-        encode: (millis: number): Duration.Input => millis,
-      }),
-    ),
-  )
-
-const duration = (minimum: number, maximum: number, message: string) =>
-  Millis.check(Schema.isBetween({ minimum, maximum }, { message }))
-
-const integer = (minimum: number, maximum: number) => {
-  const message = `must be a whole number from ${minimum} to ${maximum}`
-  return Schema.Number.annotate({ message }).check(
-    Schema.isInt({ message }),
-    Schema.isBetween({ minimum, maximum }, { message }),
-  )
-}
-
-const flag = Schema.Boolean.annotate({ message: "must be true or false" })
-
-const text = (rule: string, isValid: (value: string) => boolean) =>
-  Schema.String.annotate({ message: rule }).check(Schema.makeFilter((value: string) => isValid(value) || rule))
-
-const listOf = <S extends Schema.Constraint>(item: S, rule: string) => Schema.Array(item).annotate({ message: rule })
 
 /** Tenants and providers: 1 to 128 printable ASCII characters without spaces. */
 const idRule = "must be 1 to 128 printable ASCII characters without spaces"
@@ -198,39 +150,6 @@ const Options = Schema.Struct({
     message: "must be an object of registry options",
     messageUnexpectedKey: "is no option of the registry; check its spelling",
   })
-
-const format = SchemaIssue.makeFormatterStandardSchemaV1()
-
-const fieldOf = (path: ReadonlyArray<PropertyKey | { readonly key: PropertyKey }> | undefined): string =>
-  (path ?? [])
-    .map((part) => (typeof part === "object" ? part.key : part))
-    .reduce<string>(
-      (field, key) => (typeof key === "number" ? `${field}[${key}]` : `${field}${field && "."}${String(key)}`),
-      "",
-    )
-
-/** A member that is `undefined` was not given; settings nest no deeper than `levels`. */
-const given = (u: unknown, levels = 3): unknown =>
-  levels > 0 && typeof u === "object" && u !== null && Object.getPrototypeOf(u) === Object.prototype
-    ? Object.fromEntries(
-        Object.entries(u).flatMap(([key, value]) => (value === undefined ? [] : [[key, given(value, levels - 1)]])),
-      )
-    : u
-
-const checker = <S extends Schema.ConstraintDecoder<unknown>>(schema: S) => {
-  const decode = Schema.decodeUnknownResult(schema, { errors: "all", onExcessProperty: "error" })
-  return (input: unknown): Result.Result<S["Type"], ReadonlyArray<RuleIssue>> =>
-    // Nested beyond measure, or with getters that throw: whatever it is, it is no registration.
-    Result.match(
-      Result.try(() => decode(given(input))),
-      {
-        onFailure: () => Result.fail([{ field: "", rule: "could not be read: write a plain object" }]),
-        onSuccess: Result.mapError(({ issue }) =>
-          format(issue).issues.map(({ message, path }) => ({ field: fieldOf(path), rule: message })),
-        ),
-      },
-    )
-}
 
 /** Checks the shape and the bounds of a registration; durations become milliseconds. */
 export const checkRegistration = checker(Registration)
