@@ -10,14 +10,13 @@ import * as Arbitrary from "effect/Arbitrary"
 import * as Url from "effect/http/Url"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
-import * as fs from "node:fs"
-import * as path from "node:path"
 import { directivesOf, listMembers } from "../../src/http/CacheControl.ts"
 import { evaluate, type FreshnessSettings, mergeNotModified } from "../../src/http/Freshness.ts"
 import { validatorsOf } from "../../src/http/JwksFetch.ts"
 import { retryAfterMillis } from "../../src/http/RetryPolicy.ts"
 import { addressRule, addressRuleOf } from "../../src/security/AddressPolicy.ts"
 import { canonicalDomain, checkRedirect, checkUrl, type UrlPolicy } from "../../src/security/UrlPolicy.ts"
+import { observedHeaders } from "./corpusFolder.ts"
 
 const runs = Number(process.env["FUZZ_RUNS"] ?? 2_000)
 
@@ -68,16 +67,8 @@ const date = oneOf(
 
 const headerText = textOf(mixed(directive, trouble, date))
 
-/** Observed headers, where the folder of real documents is there. */
-const observedFile = path.join(process.env["JWKS_CORPUS"] ?? "../shared/corpus", "jwks-live-headers.json")
-const observed: ReadonlyArray<Readonly<Record<string, string>>> = fs.existsSync(observedFile)
-  ? Object.values(
-      JSON.parse(fs.readFileSync(observedFile, "utf8")) as Record<string, { readonly headers: Record<string, string> }>,
-    ).map(({ headers }) =>
-      Object.fromEntries(Object.entries(headers).map(([name, value]) => [name.toLowerCase(), value])),
-    )
-  : []
-const origin = observed.length > 0 ? `made up and ${observed.length} observed` : "made up; no observed ones are here"
+const origin =
+  observedHeaders.length > 0 ? `made up and ${observedHeaders.length} observed` : "made up; no observed ones are here"
 
 const names = [
   "cache-control",
@@ -94,13 +85,13 @@ const names = [
 /** Fields by name: those of a real response where there are some, and troubled ones in their place or beside them. */
 const fields = Arbitrary.map(
   Arbitrary.all([
-    int(-1, observed.length - 1),
+    int(-1, observedHeaders.length - 1),
     Arbitrary.array(Arbitrary.all([oneOf(...names), mixed(headerText, date, trouble)]), { maxLength: 6 }),
     int(0, 400),
     mixed(headerText, trouble),
   ]),
   ([index, lies, at, inserted]) => {
-    const base = observed[index] ?? {}
+    const base = observedHeaders[index] ?? {}
     const spoiled = Object.entries(base).map(([name, value]) => [name, value.slice(0, at) + inserted + value.slice(at)])
     return Object.fromEntries([...(at % 2 === 0 ? Object.entries(base) : spoiled), ...lies]) as Record<string, string>
   },
