@@ -1,6 +1,10 @@
 /**
  * What every kind of option is made of, with a message for each breach that says what to write instead:
  * the packages of this family check what their callers write in one manner.
+ *
+ * **Gotchas**
+ *
+ * For those packages; what is in here may change with any version.
  */
 import * as Duration from "effect/Duration"
 import * as Result from "effect/Result"

@@ -1,0 +1,50 @@
+/**
+ * The registry on Node with everything that it needs.
+ */
+import { type InvalidRegistration, JwksMetrics, JwksRegistry, type JwksRegistryOptions } from "@effect-jwks/core"
+import * as Layer from "effect/Layer"
+import * as Persistence from "effect/persistence/Persistence"
+import { transportLayer } from "./internal/TransportLayer.ts"
+import type { NodeJwksHttpOptions } from "./TransportOptions.ts"
+
+/** Options of the registry, and those of its transport. */
+export interface NodeJwksOptions extends JwksRegistryOptions {
+  readonly http?: NodeJwksHttpOptions
+}
+
+/**
+ * The registry over `NodeJwksHttp`, with storage in memory and metrics.
+ *
+ * **Details**
+ *
+ * Wrong options of the registry or of the transport (`http.proxy.url`), and wrong `providers`, fail the layer with
+ * `InvalidRegistration`. `allowPrivateAddresses` of the registry holds for the transport, too.
+ *
+ * **Example** (From a layer to a key)
+ *
+ * ```ts
+ * import { JwksRegistry } from "@effect-jwks/core"
+ * import { NodeJwks } from "@effect-jwks/node"
+ * import { FakeProvider } from "@effect-jwks/testing"
+ * import * as Effect from "effect/Effect"
+ *
+ * const program = Effect.gen(function* () {
+ *   const { jwksUrl, keys } = yield* FakeProvider.make()
+ *   yield* JwksRegistry.register({ tenant: "acme", provider: "idp", jwksUrl, requireHttps: false })
+ *   const { jwk } = yield* JwksRegistry.resolveKey("acme", keys.current.kid)
+ *   return jwk.alg // => "ES256"
+ * })
+ *
+ * // A provider on this machine and without TLS, so both have to be allowed.
+ * const JwksLive = NodeJwks.layer({ requireHttps: false, allowPrivateAddresses: ["127.0.0.1"] })
+ *
+ * await Effect.runPromise(program.pipe(Effect.scoped, Effect.provide(JwksLive)))
+ * ```
+ */
+export const layer = ({ http = {}, ...options }: NodeJwksOptions = {}): Layer.Layer<
+  JwksRegistry,
+  InvalidRegistration
+> =>
+  JwksRegistry.layer(options).pipe(
+    Layer.provide([transportLayer(http, "http"), Persistence.layerMemory, JwksMetrics.layer]),
+  )

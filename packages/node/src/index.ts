@@ -1,0 +1,7 @@
+/**
+ * A transport for `@effect-jwks/core` on Node, and the registry with everything that it needs.
+ */
+export * as NodeJwks from "./NodeJwks.ts"
+export * as NodeJwksHttp from "./NodeJwksHttp.ts"
+export type { NodeJwksOptions } from "./NodeJwks.ts"
+export type { ClientCertificate, NodeJwksHttpOptions, ProxyOptions, TlsOptions } from "./TransportOptions.ts"
