@@ -73,7 +73,7 @@ describe("Options of the transport", () => {
           connectTimeout: "must be at least 1 millisecond and at most 5 minutes",
           headersTimeout: 'must be a finite duration, such as "30 seconds" or 30000 (milliseconds), and not negative',
           bodyTimeout: "must be at least 1 millisecond and at most 5 minutes",
-          keepAlive: "must be at least 1 millisecond and at most 10 minutes",
+          keepAlive: 'must be a finite duration, such as "30 seconds" or 30000 (milliseconds), and not negative',
           maxConnectionsPerOrigin: "must be a whole number from 1 to 256",
           maxHeaderBytes: "must be a whole number from 1024 to 1048576",
           rejectUnauthorized: "is no option of the transport; check its spelling",
