@@ -15,9 +15,10 @@
  *
  * with as many replacements and files as it takes.
  */
-import { spawnSync } from "node:child_process"
+import { spawn } from "node:child_process"
+import { once } from "node:events"
 import { cpSync, globSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs"
-import { tmpdir } from "node:os"
+import { availableParallelism, tmpdir } from "node:os"
 import { join } from "node:path"
 
 interface Replacement {
@@ -124,10 +125,10 @@ const seed = (copy: string, fault: SeededFault): (() => void) => {
   }
 }
 
-const runTests = (copy: string, files: ReadonlyArray<string>, testName: string | undefined): Outcome => {
+const runTests = async (copy: string, files: ReadonlyArray<string>, testName: string | undefined): Promise<Outcome> => {
   const report = join(copy, "report.json")
   rmSync(report, { force: true })
-  spawnSync(
+  const vitest = spawn(
     process.execPath,
     [
       "node_modules/vitest/vitest.mjs",
@@ -137,8 +138,9 @@ const runTests = (copy: string, files: ReadonlyArray<string>, testName: string |
       ...(testName === undefined ? [] : [`--testNamePattern=${testName.replace(/[.*+?^${}()|[\]\\]/g, "\\$&")}`]),
       ...files,
     ],
-    { cwd: copy, env: { ...process.env, TEST_REPORT: report }, timeout: 120_000 },
+    { cwd: copy, env: { ...process.env, TEST_REPORT: report }, timeout: 120_000, stdio: "ignore" },
   )
+  await once(vitest, "close")
   const { numFailedTests, numPassedTests, testResults } = JSON.parse(readFileSync(report, "utf8")) as Report
   const tests = testResults.flatMap(({ assertionResults }) => assertionResults)
   return {
@@ -155,25 +157,31 @@ const faults = globSync("packages/*/test/**/seeded_faults.txt")
   .flatMap(readFaults)
   .filter(({ name }) => wanted.length === 0 || wanted.some((part) => name.includes(part)))
 
-const copy = copyWorkspace()
+/** Each works on a copy of its own; on loopback and in memory they do not meet. */
+const copies = Array.from({ length: Math.min(2, availableParallelism()) }, copyWorkspace)
 let missed = 0
 try {
+  const [copy = ""] = copies
   const files = Array.from(new Set(faults.map(({ testFile }) => testFile)))
-  const clean = runTests(copy, files, undefined)
+  const clean = await runTests(copy, files, undefined)
   if (clean.failed + clean.broken > 0 || clean.passed === 0) {
     throw new Error(`without a fault ${clean.failed + clean.broken} tests or files fail: ${clean.firstFailed}`)
   }
-  for (const fault of faults) {
-    const takeOut = seed(copy, fault)
-    const outcome = runTests(copy, [fault.testFile], fault.testName)
-    takeOut()
-    const seen = outcome.failed > 0 && outcome.broken === 0
-    if (!seen) missed += 1
-    console.log(`${seen ? "red " : "MISSED"} ${fault.name}: ${fault.words}`)
-    console.log(seen ? `       ${outcome.firstFailed}` : `       ${fault.testFile}: ${JSON.stringify(outcome)}`)
+  const waiting = [...faults]
+  const work = async (copy: string): Promise<void> => {
+    for (let fault = waiting.shift(); fault !== undefined; fault = waiting.shift()) {
+      const takeOut = seed(copy, fault)
+      const outcome = await runTests(copy, [fault.testFile], fault.testName)
+      takeOut()
+      const seen = outcome.failed > 0 && outcome.broken === 0
+      if (!seen) missed += 1
+      console.log(`${seen ? "red " : "MISSED"} ${fault.name}: ${fault.words}`)
+      console.log(seen ? `       ${outcome.firstFailed}` : `       ${fault.testFile}: ${JSON.stringify(outcome)}`)
+    }
   }
+  await Promise.all(copies.map(work))
 } finally {
-  rmSync(copy, { recursive: true, force: true })
+  for (const copy of copies) rmSync(copy, { recursive: true, force: true })
 }
 console.log(`faults: ${faults.length - missed} of ${faults.length} seen`)
 process.exitCode = missed === 0 && faults.length > 0 ? 0 : 1

@@ -8,6 +8,7 @@ export type { JwksEvent, JwksEventBody, JwksEventContext } from "./JwksEvent.ts"
 export { JwksMetrics, type ProviderLabels, type ProviderMetrics, type ProviderReading } from "./metrics/JwksMetrics.ts"
 export { TransportDemand, TransportGuards, TransportRefused } from "./http/Transport.ts"
 export { addressRule, addressRuleOf } from "./security/AddressPolicy.ts"
+export { bareHost, canonicalHost, isOneOf } from "./security/Host.ts"
 export { allJwsAlgorithms, type Jwk, JwsAlgorithm } from "./jwk/Jwk.ts"
 export { type DroppedKey, DropReason } from "./jwk/Jwks.ts"
 export type {

@@ -171,6 +171,7 @@ const withRequestSettings = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Ef
         ...init,
         redirect: "manual",
         credentials: "omit",
+        referrer: "",
         referrerPolicy: "no-referrer",
       }),
       Effect.provideService(HttpClient.TracerPropagationEnabled, false),

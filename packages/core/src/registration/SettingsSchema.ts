@@ -8,7 +8,7 @@ import * as Schema from "effect/Schema"
 import * as Struct from "effect/Struct"
 import { JwsAlgorithm } from "../jwk/Jwk.ts"
 import { isSpkiPin } from "../security/SpkiPin.ts"
-import { canonicalDomain } from "../security/UrlPolicy.ts"
+import { canonicalDomain, canonicalHost } from "../security/Host.ts"
 import { checker, duration, flag, integer, listOf, text } from "./OptionSchema.ts"
 
 const second = 1_000
@@ -100,10 +100,6 @@ const allOptional = Struct.map(Schema.optionalKey)
 
 const optionalSettings = Schema.Struct(settings).mapFields(allOptional).fields
 
-/** A name or an address; IPv6 with or without brackets. */
-const isHost = (host: string): boolean =>
-  canonicalDomain(host) !== undefined || (host.includes("::") && canonicalDomain(`[${host}]`) !== undefined)
-
 const RequiredId = Id.pipe(Schema.annotateKey({ messageMissingKey: `is required: ${idRule}` }))
 
 const Settings = Schema.Struct(optionalSettings).annotate({
@@ -133,7 +129,9 @@ const Options = Schema.Struct({
   maxProvidersPerTenant: integer(1, 10_000),
   allowPrivateAddresses: Schema.Union([
     Schema.Boolean,
-    Schema.Array(Schema.String).check(Schema.makeFilter((hosts: ReadonlyArray<string>) => hosts.every(isHost))),
+    Schema.Array(Schema.String).check(
+      Schema.makeFilter((hosts: ReadonlyArray<string>) => hosts.every((host) => canonicalHost(host) !== undefined)),
+    ),
   ]).annotate({
     message: 'must be true, false or a list of hosts without scheme and port, such as ["id.intranet.example"]',
   }),

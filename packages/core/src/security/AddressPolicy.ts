@@ -9,6 +9,7 @@
 import * as Result from "effect/Result"
 import * as IpNetwork from "effect/net/IpNetwork"
 import * as NetAddress from "effect/net/NetAddress"
+import { bareHost, isOneOf } from "./Host.ts"
 
 interface SpecialNetwork {
   readonly rule: string
@@ -96,12 +97,6 @@ const privateName = /(?:^|\.)(localhost|local|internal)$/
 /** A last label that is a number makes the name an IPv4 address (WHATWG URL, "ends in a number"). */
 const endsInNumber = /(?:^|\.)(?:\d+|0x[0-9a-f]*)$/
 
-const bareHost = (host: string): string =>
-  host
-    .toLowerCase()
-    .replace(/^\[(.*)\]$/, "$1")
-    .replace(/\.+$/, "")
-
 /**
  * Why a resolved address may not be reached; `undefined` when it may.
  *
@@ -130,9 +125,8 @@ export const addressRuleOf = (ip: string): string | undefined =>
  * A name that is allowed here may still resolve to a private address; see {@link addressRuleOf}.
  */
 export const addressRule = (hostname: string, exempt: boolean | ReadonlyArray<string>): string | undefined => {
+  if (isOneOf(hostname, exempt)) return undefined
   const host = bareHost(hostname)
-  if (exempt === true) return undefined
-  if (exempt !== false && exempt.some((allowed) => bareHost(allowed) === host)) return undefined
   if (host === "") return "no host"
   const name = privateName.exec(host)?.[1]
   if (name !== undefined) return host === name ? `the name ${name} is local` : `names under .${name} are local`

@@ -6,6 +6,7 @@ import * as Result from "effect/Result"
 import * as Url from "effect/http/Url"
 import { AddressRefused, displayUrl, RedirectRefused, UrlRefused } from "../JwksError.ts"
 import { addressRule } from "./AddressPolicy.ts"
+import { canonicalDomain, withoutDot } from "./Host.ts"
 
 /** The rules that one provider's URLs must pass; the registry's and the registration's rules are combined by the caller. */
 export interface UrlPolicy {
@@ -18,22 +19,6 @@ export interface UrlPolicy {
 }
 
 const maxUrlLength = 2_048
-
-/** What a URL parser would take for the end of the host, and the wildcards that some expect to work. */
-const notInDomain = /[/\\?#@*:\s]/
-
-/**
- * A domain as it is compared: lower-case, IDN in A-label form, without a trailing dot. `undefined` for
- * text that is more or less than a host: a port, a path, a wildcard, a leading dot.
- */
-export const canonicalDomain = (domain: string): string | undefined => {
-  const text = withoutDot(domain)
-  if (text.startsWith(".") || (notInDomain.test(text) && !/^\[[0-9a-f:.]+\]$/i.test(text))) return undefined
-  const parsed = Url.fromString(`https://${text}/`)
-  return Result.isSuccess(parsed) ? parsed.success.hostname : undefined
-}
-
-const withoutDot = (host: string): string => host.replace(/\.$/, "")
 
 /** Equal, or under the domain by whole labels: `notexample.com` is not under `example.com`. */
 const isWithin = (host: string, domain: string): boolean => {

@@ -15,7 +15,8 @@ import { evaluate, type FreshnessSettings, mergeNotModified } from "../../src/ht
 import { validatorsOf } from "../../src/http/JwksFetch.ts"
 import { retryAfterMillis } from "../../src/http/RetryPolicy.ts"
 import { addressRule, addressRuleOf } from "../../src/security/AddressPolicy.ts"
-import { canonicalDomain, checkRedirect, checkUrl, type UrlPolicy } from "../../src/security/UrlPolicy.ts"
+import { canonicalDomain } from "../../src/security/Host.ts"
+import { checkRedirect, checkUrl, type UrlPolicy } from "../../src/security/UrlPolicy.ts"
 import { observedHeaders } from "./corpusFolder.ts"
 
 const runs = Number(process.env["FUZZ_RUNS"] ?? 2_000)

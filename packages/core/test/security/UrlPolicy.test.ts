@@ -1,7 +1,8 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
-import { canonicalDomain, checkRedirect, checkUrl, type UrlPolicy } from "../../src/security/UrlPolicy.ts"
+import { canonicalDomain } from "../../src/security/Host.ts"
+import { checkRedirect, checkUrl, type UrlPolicy } from "../../src/security/UrlPolicy.ts"
 
 const policy = (options: Partial<UrlPolicy> = {}): UrlPolicy => ({
   requireHttps: true,

@@ -7,8 +7,9 @@
 export const coded = (error: unknown): unknown => {
   if (!(error instanceof Error)) return error
   const code = "code" in error && typeof error.code === "string" ? error.code : undefined
-  // zstd's are in mixed case (`ZSTD_error_prefix_unknown`), unlike all others.
-  if (code !== undefined) return /[a-z]/.test(code) ? withCode(error, code.toUpperCase()) : error
+  // zstd's are in mixed case (`ZSTD_error_prefix_unknown`), OpenSSL's may hold a slash (`ERR_SSL_SSL/TLS_ALERT_...`).
+  const spelled = code?.toUpperCase().replace(/[^A-Z0-9_]/g, "_")
+  if (spelled !== undefined) return spelled === code ? error : withCode(error, spelled)
   // The prefix of llhttp's codes; undici leaves out which.
   return error.name === "HTTPParserError" ? withCode(error, "HPE_ERROR") : error
 }

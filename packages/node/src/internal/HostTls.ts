@@ -2,11 +2,11 @@
  * What TLS with each host starts from: whom to trust, and as whom to appear. Made once, since a context with
  * all the default roots takes its time.
  */
+import { bareHost, canonicalHost } from "@effect-jwks/core"
+import type { RuleIssue } from "@effect-jwks/core/OptionSchema"
 import * as Result from "effect/Result"
 import { constants } from "node:crypto"
 import * as Tls from "node:tls"
-import { bareHost, canonicalHost } from "./Host.ts"
-import type { RuleIssue } from "@effect-jwks/core/OptionSchema"
 import { certificatesIn, type CheckedOptions, type CheckedTls, hostRule } from "./OptionsSchema.ts"
 
 /** TLS by host name. */

@@ -2,6 +2,7 @@
  * The shape and the bounds of the transport's options, with a message for each breach that says what to
  * write instead. No message repeats what was given: it may hold a key or a password.
  */
+import { canonicalHost } from "@effect-jwks/core"
 import { checker, duration, integer, text } from "@effect-jwks/core/OptionSchema"
 import * as Redacted from "effect/Redacted"
 import * as Result from "effect/Result"
@@ -10,7 +11,6 @@ import * as SchemaTransformation from "effect/SchemaTransformation"
 import * as Struct from "effect/Struct"
 import { X509Certificate } from "node:crypto"
 import type { LookupFunction } from "node:net"
-import { canonicalHost } from "./Host.ts"
 
 const second = 1_000
 

@@ -2,13 +2,12 @@
  * The transport's options made definite: durations in milliseconds, and for each host the trust, the
  * client certificate and the proxy that are meant for it.
  */
-import { InvalidRegistration } from "@effect-jwks/core"
+import { bareHost, canonicalHost, InvalidRegistration } from "@effect-jwks/core"
+import type { RuleIssue } from "@effect-jwks/core/OptionSchema"
 import * as Result from "effect/Result"
 import { lookup as systemLookup } from "node:dns"
 import type { LookupFunction } from "node:net"
-import { canonicalHost, isWithin } from "./Host.ts"
 import { type HostTls, resolveTls } from "./HostTls.ts"
-import type { RuleIssue } from "@effect-jwks/core/OptionSchema"
 import { type CheckedOptions, checkOptions } from "./OptionsSchema.ts"
 import type { Proxy } from "./Tunnel.ts"
 
@@ -68,3 +67,7 @@ const resolveProxy = ({ noProxy = [], url: given }: NonNullable<CheckedOptions["
     noProxy: noProxy.flatMap((domain) => canonicalHost(domain) ?? []),
   }
 }
+
+/** Whether `host` is equal to or under `domain`, by whole labels. */
+const isWithin = (host: string, domain: string): boolean =>
+  bareHost(host) === domain || bareHost(host).endsWith(`.${domain}`)

@@ -2,11 +2,11 @@
  * A tunnel through an HTTP proxy (RFC 9110 section 9.3.6), for http as for https: TLS, certificates and
  * pins are those of the target, and the proxy sees its name alone.
  */
+import { bareHost } from "@effect-jwks/core"
 import * as Http from "node:http"
 import * as Https from "node:https"
 import { isIP, isIPv6, type LookupFunction, type Socket } from "node:net"
 import type { ConnectionOptions } from "node:tls"
-import { bareHost } from "./Host.ts"
 
 /** A proxy from the options. */
 export interface Proxy {

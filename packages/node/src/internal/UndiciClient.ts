@@ -2,7 +2,7 @@
  * The `HttpClient` over the pooled agents: one request, one response, nothing followed, nothing kept.
  */
 import type { Dispatcher } from "@effect/platform-node/Undici"
-import { addressRule, TransportDemand, TransportRefused } from "@effect-jwks/core"
+import { addressRule, isOneOf, TransportDemand, TransportRefused } from "@effect-jwks/core"
 import * as Effect from "effect/Effect"
 import * as HttpClient from "effect/http/HttpClient"
 import * as HttpClientError from "effect/http/HttpClientError"
@@ -12,7 +12,6 @@ import type { AgentPool } from "./AgentPool.ts"
 import { askingUntil } from "./ConnectAttempt.ts"
 import { acceptedCodings, decoded, type DecoderMeter } from "./ContentDecoding.ts"
 import { coded } from "./ErrorCode.ts"
-import { isOneOf } from "./Host.ts"
 import { type Found, Refusal } from "./Refusal.ts"
 
 /**
