@@ -157,6 +157,10 @@ export const isTransient = (reason: UnavailableReason): boolean => {
   }
 }
 
+/** Whether time ran out on the provider: by a limit of the cache, or by one of the transport's own. */
+export const isTimeout = (reason: UnavailableReason): boolean =>
+  reason._tag === "TimedOut" || (reason._tag === "TransportFailed" && /^ETIMEDOUT$|_TIMEOUT$/.test(reason.detail))
+
 // -----------------------------------------------------------------------------
 // What callers get
 // -----------------------------------------------------------------------------

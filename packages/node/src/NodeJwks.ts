@@ -46,5 +46,10 @@ export const layer = ({ http = {}, ...options }: NodeJwksOptions = {}): Layer.La
   InvalidRegistration
 > =>
   JwksRegistry.layer(options).pipe(
-    Layer.provide([transportLayer(http, "http"), Persistence.layerMemory, JwksMetrics.layer]),
+    Layer.provide([
+      // A connection for each permit: nobody waits for one within his attempt.
+      transportLayer({ maxConnectionsPerOrigin: options.maxConcurrentFetches ?? 16, ...http }, "http"),
+      Persistence.layerMemory,
+      JwksMetrics.layer,
+    ]),
   )

@@ -79,7 +79,7 @@ export interface NodeJwksHttpOptions extends TlsOptions {
   readonly bodyTimeout?: Duration.Input
   /** How long an unused connection is kept. Default: 10 s. */
   readonly keepAlive?: Duration.Input
-  /** Most connections at a time to one origin under one list of pins; 1 to 256. Default: 8. */
+  /** Most connections at a time to one origin under one list of pins; 1 to 1,024. Default: 16, as many as a registry's `maxConcurrentFetches`; fewer make requests wait in line within their attempt. */
   readonly maxConnectionsPerOrigin?: number
   /** Longest header section of a response; 1 KiB to 1 MiB. Default: 16 KiB. */
   readonly maxHeaderBytes?: number

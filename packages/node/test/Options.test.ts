@@ -32,7 +32,7 @@ describe("Options of the transport", () => {
       headersTimeout: "1 minute",
       bodyTimeout: "300 seconds",
       keepAlive: "10 minutes",
-      maxConnectionsPerOrigin: 256,
+      maxConnectionsPerOrigin: 1_024,
       maxHeaderBytes: 1_024,
     },
   ]) {
@@ -74,7 +74,7 @@ describe("Options of the transport", () => {
           headersTimeout: 'must be a finite duration, such as "30 seconds" or 30000 (milliseconds), and not negative',
           bodyTimeout: "must be at least 1 millisecond and at most 5 minutes",
           keepAlive: 'must be a finite duration, such as "30 seconds" or 30000 (milliseconds), and not negative',
-          maxConnectionsPerOrigin: "must be a whole number from 1 to 256",
+          maxConnectionsPerOrigin: "must be a whole number from 1 to 1024",
           maxHeaderBytes: "must be a whole number from 1024 to 1048576",
           rejectUnauthorized: "is no option of the transport; check its spelling",
         },

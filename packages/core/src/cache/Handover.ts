@@ -39,11 +39,16 @@ export const adopt = (left: Handover, before: Provider, next: Provider, now: Ins
   return {
     ...left,
     held,
-    location: isSameSource ? left.location : undefined,
+    location: isSameSource && left.location !== undefined ? adoptLocation(left.location, next.settings) : undefined,
     failure: isSameSource && left.failure !== undefined ? adoptFailure(left.failure, held, now) : undefined,
     budget: rescale(left.budget, before.settings.kidRefresh, next.settings.kidRefresh),
     lastAttemptTimedOut: isSameSource && left.lastAttemptTimedOut,
   }
+}
+
+const adoptLocation = (location: JwksLocation, settings: ResolvedSettings): JwksLocation => {
+  const { lifetimeMillis } = evaluate(location.headers, location.receivedAt.wall, settings)
+  return { ...location, dueAt: earlier(location.dueAt, plus(location.receivedAt, lifetimeMillis)) }
 }
 
 /** A failure lasts with its set; alone, as long as the provider itself has asked for a pause. */

@@ -45,7 +45,7 @@ export class LocatedFetch {
   readonly #options: LocatedFetchOptions
   readonly #port: LocationPort
   #asked: URL
-  /** The metadata were asked in this flight; should that have taken all of an attempt, the next one has the known URL. */
+  /** The metadata were asked in this flight. */
   #isLocated = false
 
   constructor(options: LocatedFetchOptions, port: LocationPort) {
@@ -107,24 +107,25 @@ export class LocatedFetch {
       }),
     )
     if (known === undefined) return asked
-    const keep = (reason: UnavailableReason) => {
-      const dueAt = Instant.plus(this.#now(), negativeCacheTtl)
+    const keep = ({ reason, retryAfterMillis = 0 }: FetchFailure) => {
+      const dueAt = Instant.plus(this.#now(), Math.max(negativeCacheTtl, retryAfterMillis))
       this.#port.onLocated({ ...known, dueAt, failures: known.failures + 1 }, reason)
       return known.jwksUrl
     }
+    const timedOut: FetchFailure = {
+      reason: {
+        _tag: "TimedOut",
+        url: displayUrl(this.#asked),
+        limit: "attemptTimeout",
+        afterMillis: retryPolicy.attemptTimeout / 2,
+      },
+    }
     return asked.pipe(
-      Effect.catch(({ reason }) => Effect.sync(() => keep(reason))),
-      // The attempt's time is over: also a failure, which the next flight should not have to wait for.
-      Effect.onInterrupt(() =>
-        Effect.sync(() =>
-          keep({
-            _tag: "TimedOut",
-            url: displayUrl(this.#asked),
-            limit: "attemptTimeout",
-            afterMillis: retryPolicy.attemptTimeout,
-          }),
-        ),
-      ),
+      // The other half of the attempt is for the URL that is known.
+      Effect.timeoutOrElse({ duration: retryPolicy.attemptTimeout / 2, orElse: () => Effect.fail(timedOut) }),
+      Effect.catch((failure) => Effect.sync(() => keep(failure))),
+      // The flight is over: also a failure, which the next one should not have to wait for.
+      Effect.onInterrupt(() => Effect.sync(() => keep(timedOut))),
     )
   }
 }

@@ -19,7 +19,7 @@ import * as SynchronizedRef from "effect/SynchronizedRef"
 import type { JwksLocation } from "../http/IssuerMetadata.ts"
 import type { FetchFailure } from "../http/RetryPolicy.ts"
 import * as Instant from "../Instant.ts"
-import { displayUrl, type JwksUnavailable, type UnavailableReason } from "../JwksError.ts"
+import { displayUrl, isTimeout, type JwksUnavailable, type UnavailableReason } from "../JwksError.ts"
 import type { JwksEventBody } from "../JwksEvent.ts"
 import type { ProviderReading } from "../metrics/JwksMetrics.ts"
 import { type Provider, sourceUrl } from "../Provider.ts"
@@ -413,7 +413,7 @@ export class ProviderCache {
           flight.sentAt = ++this.#sequence
         },
         onAttemptFailed: ({ reason }) => {
-          this.#lastAttemptTimedOut = reason._tag === "TimedOut"
+          this.#lastAttemptTimedOut = isTimeout(reason)
           flight.release()
           if (CacheState.flightOf(this.#current) === flight) this.#show(this.#now())
         },
@@ -501,7 +501,7 @@ export class ProviderCache {
     const rememberedUntil = Instant.plus(now, memory)
 
     // Also an attempt that the deadline cut short.
-    this.#lastAttemptTimedOut = reason._tag === "TimedOut"
+    this.#lastAttemptTimedOut = isTimeout(reason)
     this.#counts.refreshes += 1
     this.#counts.refreshErrors.set(reason._tag, (this.#counts.refreshErrors.get(reason._tag) ?? 0) + 1)
     this.#set(

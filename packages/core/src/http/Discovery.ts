@@ -11,7 +11,7 @@ import * as Instant from "../Instant.ts"
 import { displayUrl, type UnavailableReason } from "../JwksError.ts"
 import { parseJsonObject } from "../JsonObject.ts"
 import type { ResolvedSettings } from "../Provider.ts"
-import { checkUrl, type UrlPolicy } from "../security/UrlPolicy.ts"
+import { checkUrl, isPlainUrlText, type UrlPolicy } from "../security/UrlPolicy.ts"
 import { evaluate, mergeNotModified } from "./Freshness.ts"
 import { type Fetched, fetchJwks, type JwksResponse } from "./JwksFetch.ts"
 import { type JwksLocation, oauthMetadataUrl, openIdMetadataUrl } from "./IssuerMetadata.ts"
@@ -63,12 +63,13 @@ export const discover = Effect.fnUntraced(function* (
   // A 304 comes only to a request with the validators of what is known.
   if (response._tag === "NotModified" && known !== undefined) {
     const headers = mergeNotModified(known.headers, response.headers)
-    return { ...known, headers, dueAt: dueAt(headers), failures: 0 }
+    return { ...known, headers, receivedAt, dueAt: dueAt(headers), failures: 0 }
   }
   if (response._tag === "NotModified")
     return yield* Effect.fail(failed(response.url, "304 to an unconditional request"))
   return {
     jwksUrl: yield* Effect.fromResult(jwksUrlIn(response, options)),
+    receivedAt,
     dueAt: dueAt(response.headers),
     headers: response.headers,
     validators: response.validators,
@@ -93,7 +94,8 @@ const jwksUrlIn = ({ body, url }: Fetched, { issuer, policy }: DiscoveryOptions)
   const parsed = Url.fromString(jwksUri)
   if (Result.isFailure(parsed)) return refuse("jwks_uri is no absolute URL")
   const jwksUrl = parsed.success
-  jwksUrl.hash = ""
+  if (!isPlainUrlText(jwksUri))
+    return refuse("jwks_uri holds a fragment, a backslash, white space or control characters")
   const refused: UnavailableReason | undefined = checkUrl(jwksUrl, {
     ...policy,
     requireHttps: policy.requireHttps || url.protocol === "https:",

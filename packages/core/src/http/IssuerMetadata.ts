@@ -24,6 +24,8 @@ const pathOf = (url: URL): string => url.pathname.replace(/\/$/, "")
 /** Where an issuer's metadata said that its JWK Set is. */
 export interface JwksLocation {
   readonly jwksUrl: URL
+  /** When the metadata were last received or confirmed. */
+  readonly receivedAt: Instant
   /** From then on the next flight asks for the metadata again. */
   readonly dueAt: Instant
   /** Of the metadata's last response. */

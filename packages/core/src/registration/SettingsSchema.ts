@@ -2,12 +2,11 @@
  * The shape and the bounds of everything that a caller may say, with a message for each breach that
  * says what to write instead.
  */
-import * as Url from "effect/http/Url"
-import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import * as Struct from "effect/Struct"
 import { JwsAlgorithm } from "../jwk/Jwk.ts"
 import { isSpkiPin } from "../security/SpkiPin.ts"
+import { absoluteUrl } from "../security/UrlPolicy.ts"
 import { canonicalDomain, canonicalHost } from "../security/Host.ts"
 import { checker, duration, flag, integer, listOf, text } from "./OptionSchema.ts"
 
@@ -20,18 +19,7 @@ const Id = text(idRule, (id) => /^[\x21-\x7e]{1,128}$/.test(id))
 
 const AbsoluteUrl = text(
   'must be an absolute http or https URL without userinfo and fragment, such as "https://id.example.com/jwks"',
-  (value) => {
-    const url = Result.getOrUndefined(Url.fromString(value))
-    return (
-      url !== undefined &&
-      (url.protocol === "https:" || url.protocol === "http:") &&
-      url.username === "" &&
-      url.password === "" &&
-      // An empty fragment or userinfo leaves no trace in the parsed URL.
-      !/[#@\s\\]/.test(value.split("?")[0] ?? "") &&
-      !value.includes("#")
-    )
-  },
+  (value) => absoluteUrl(value) !== undefined,
 )
 
 const Domains = listOf(

@@ -32,6 +32,20 @@ const shown = (url: URL): string => {
   return url.href.length > maxUrlLength ? `${url.protocol}//${url.host.slice(0, 255)}/…` : displayUrl(url)
 }
 
+/** Whether a parser takes a text as it stands: nothing in it is dropped, or taken for something else. */
+export const isPlainUrlText = (value: string): boolean => !/[#\\]/.test(value) && !notInUri.test(value)
+
+/** The absolute http or https URL that somebody wrote out, without userinfo and fragment, not even empty ones. */
+export const absoluteUrl = (value: string): URL | undefined => {
+  const url = Result.getOrUndefined(Url.fromString(value))
+  const isPlain =
+    url !== undefined &&
+    // An empty userinfo leaves no trace in the parsed URL.
+    /^https?:\/\/[^/?@\\]+(?:[/?]|$)/i.test(value) &&
+    isPlainUrlText(value)
+  return isPlain ? url : undefined
+}
+
 /** Why a request to `url` may not be sent; `undefined` when it may. */
 export const checkUrl = (
   url: URL,

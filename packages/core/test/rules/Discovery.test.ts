@@ -163,6 +163,7 @@ describe("The metadata", () => {
 describe("The metadata may not", () => {
   const discoveryUrl = `${issuer}/.well-known/openid-configuration`
   const failed = (rule: string) => ({ _tag: "DiscoveryFailed" as const, url: discoveryUrl, rule })
+  const notPlain = failed("jwks_uri holds a fragment, a backslash, white space or control characters")
 
   for (const [what, metadata, reason] of [
     ["be about another issuer", { issuer: "https://other.test" }, failed("the metadata are about another issuer")],
@@ -188,6 +189,9 @@ describe("The metadata may not", () => {
       { jwks_uri: "https://idp.test@evil.test/jwks" },
       { _tag: "UrlRefused", url: "https://evil.test/jwks", rule: "a URL with userinfo is not fetched" },
     ],
+    ["hold a line break", { jwks_uri: "https://idp.test/jw\nks" }, notPlain],
+    ["hold a fragment", { jwks_uri: "https://idp.test/jwks#x" }, notPlain],
+    ["hold a backslash", { jwks_uri: "https:\\\\idp.test\\jwks" }, notPlain],
     [
       "lead to the metadata service of a cloud",
       { jwks_uri: "https://169.254.169.254/latest" },
@@ -378,22 +382,37 @@ describe("What the metadata said counts", () => {
     }),
   )
 
-  it.effect("when the metadata hang: the next attempt goes on with the known URL", () =>
+  it.effect("when the metadata hang: after half of the attempt it goes on with the known URL", () =>
     Effect.gen(function* () {
       const { idp, refresh } = yield* registered({
-        registration: { retryPolicy: { ...oneRetry, attemptTimeout: "2 seconds" }, maxTtl: "1 hour" },
+        registration: {
+          retryPolicy: { maxRetries: 0, attemptTimeout: "2 seconds" },
+          maxTtl: "1 hour",
+          negativeCacheTtl: 0,
+        },
         provider: { response: { cacheControl: "max-age=60" } },
       })
       yield* idp.faults.hang({ only: "discovery" })
-      yield* TestClock.adjust("41 seconds")
-      const before = idp.requestsFor
-      yield* TestClock.adjust("20 seconds")
+      yield* TestClock.adjust("61 seconds")
       const refreshed = yield* begin(refresh)
-      yield* TestClock.adjust("2 seconds")
+      yield* TestClock.adjust("1 second")
       assert.strictEqual((yield* Fiber.join(refreshed))._tag, "NotModified")
-      assert.strictEqual(idp.requestsFor.discovery, before.discovery + 1)
-      // And the next flight does not wait for them either.
-      assert.strictEqual((yield* answerAtOnce(refresh))._tag, "NotModified")
+    }),
+  )
+
+  it.effect("and a Retry-After of the metadata is kept to, as is its end", () =>
+    Effect.gen(function* () {
+      const { idp, refresh } = yield* registered({ registration: { retryPolicy: { maxRetries: 0 } } })
+      yield* TestClock.adjust("11 minutes")
+      yield* idp.faults.status(429, { only: "discovery", retryAfter: "5 minutes" })
+      const before = idp.requestsFor.discovery
+      yield* refresh
+      yield* TestClock.adjust("299 seconds")
+      yield* refresh
+      assert.strictEqual(idp.requestsFor.discovery, before + 1)
+      yield* TestClock.adjust("1 second")
+      yield* refresh
+      assert.strictEqual(idp.requestsFor.discovery, before + 2)
     }),
   )
 
@@ -535,6 +554,20 @@ describe("Registering again", () => {
       yield* settle
       yield* refresh
       assert.strictEqual(idp.requestsFor.discovery, 2)
+    }),
+  )
+})
+
+describe("Registering again with shorter clamps", () => {
+  it.effect("shortens the life of what the metadata said", () =>
+    Effect.gen(function* () {
+      const { idp, refresh, registry } = yield* registered({
+        provider: { response: { cacheControl: "max-age=86400" } },
+      })
+      yield* registry.register({ tenant: "acme", provider: "idp", issuer, minTtl: "30 seconds", maxTtl: "30 seconds" })
+      yield* TestClock.adjust("31 seconds")
+      yield* refresh
+      assert.isAtLeast(idp.requestsFor.discovery, 2)
     }),
   )
 })

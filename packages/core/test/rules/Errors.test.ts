@@ -4,6 +4,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import {
   InvalidRegistration,
+  isTimeout,
   JwksUnavailable,
   KeyAmbiguous,
   KeyNotFound,
@@ -208,4 +209,17 @@ describe("Errors are classes with messages", () => {
       assert.strictEqual(decoded.message, error.message)
     }),
   )
+})
+
+describe("A timeout", () => {
+  const transportFailed = (detail: string) =>
+    ({ _tag: "TransportFailed", url: "https://idp.test/jwks", detail }) as const
+
+  for (const detail of ["UND_ERR_CONNECT_TIMEOUT", "UND_ERR_HEADERS_TIMEOUT", "UND_ERR_BODY_TIMEOUT", "ETIMEDOUT"]) {
+    it(`of the transport (${detail}) counts like one of the cache: the provider shares a quarter of the permits`, () =>
+      assert.isTrue(isTimeout(transportFailed(detail))))
+  }
+
+  it("is nothing that failed at once", () =>
+    assert.isFalse(["ECONNREFUSED", "ECONNRESET", "ENOTFOUND"].some((detail) => isTimeout(transportFailed(detail)))))
 })

@@ -117,7 +117,7 @@ const Options = Schema.Struct({
   headersTimeout: timeout,
   bodyTimeout: timeout,
   keepAlive: duration(1, 600 * second, "must be at least 1 millisecond and at most 10 minutes"),
-  maxConnectionsPerOrigin: integer(1, 256),
+  maxConnectionsPerOrigin: integer(1, 1_024),
   maxHeaderBytes: integer(1_024, 1_048_576),
 })
   .mapFields(Struct.map(Schema.optionalKey))

@@ -46,7 +46,7 @@ export const resolveSettings = (
     headersTimeout: given.headersTimeout ?? 5_000,
     bodyTimeout: given.bodyTimeout ?? 5_000,
     keepAlive: given.keepAlive ?? 10_000,
-    maxConnectionsPerOrigin: given.maxConnectionsPerOrigin ?? 8,
+    maxConnectionsPerOrigin: given.maxConnectionsPerOrigin ?? 16,
     maxHeaderBytes: given.maxHeaderBytes ?? 16_384,
   })
 }
