@@ -17,7 +17,7 @@ export const packages: Readonly<Record<string, ReadonlyArray<string>>> = {
 }
 
 /** The libraries that core's sources may import; `node:` is not among them, since core runs on any runtime. */
-export const coreLibraries: ReadonlyArray<string> = ["effect", "http-cache-semantics", "@noble/hashes"]
+export const coreLibraries: ReadonlyArray<string> = ["effect", "http-cache-semantics"]
 
 /**
  * The floor of each file of `packages/core/src`. A key that ends with `/` stands for the files of that

@@ -16,8 +16,7 @@ const strictUtf8 = new TextDecoder("utf-8", { fatal: true })
 
 const refuse = (rule: string): Result.Result<never, BodyRule> => Result.fail({ rule })
 
-/** Whether a JSON value is an object. */
-export const isJsonObject = (value: unknown): value is JsonMembers =>
+const isJsonObject = (value: unknown): value is JsonMembers =>
   typeof value === "object" && value !== null && !Array.isArray(value)
 
 /** The object in `body`. Of members that occur twice the last counts (RFC 8259 section 4). */

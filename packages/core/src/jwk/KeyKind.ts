@@ -38,6 +38,11 @@ export const keyKind = (
   }
 }
 
+/** What {@link keyAlgorithms} finds. */
+export type KeyAlgorithms = Result.Result<ReadonlyArray<JwsAlgorithm>, "AlgorithmMismatch" | "AlgorithmNotAllowed">
+
+const mismatch: KeyAlgorithms = Result.fail("AlgorithmMismatch")
+
 /**
  * The algorithms that a key may verify: its own `alg`, or all of its kind; of those, the allowed ones.
  *
@@ -46,17 +51,30 @@ export const keyKind = (
  * An Edwards curve has one algorithm under two names: a key that publishes either, or a provider that
  * allows either, has both (RFC 9864 section 2.2). An `AKP` key has to name its algorithm.
  */
-export const keyAlgorithms = (
-  kind: KeyKind,
-  alg: unknown,
-  allowed: ReadonlyArray<JwsAlgorithm>,
-): Result.Result<ReadonlyArray<JwsAlgorithm>, "AlgorithmMismatch" | "AlgorithmNotAllowed"> => {
+export const keyAlgorithms = (kind: KeyKind, alg: unknown, allowed: ReadonlyArray<JwsAlgorithm>): KeyAlgorithms => {
   const ofKind: ReadonlyArray<JwsAlgorithm> = algorithmsByKind[kind]
   const own = ofKind.filter((algorithm) => algorithm === alg)
-  if (own.length === 0 && (alg !== undefined || kind === "AKP")) return Result.fail("AlgorithmMismatch")
+  if (own.length === 0 && (alg !== undefined || kind === "AKP")) return mismatch
   const synonyms = kind === "Ed25519" || kind === "Ed448"
   const candidates = own.length === 0 || synonyms ? ofKind : own
   const usable = candidates.filter((algorithm) => allowed.includes(algorithm))
   if (usable.length === 0) return Result.fail("AlgorithmNotAllowed")
   return Result.succeed(synonyms ? ofKind : usable)
+}
+
+/** {@link keyAlgorithms} for many keys of one provider: what was found once is shared. */
+export const keyAlgorithmsOf = (
+  allowed: ReadonlyArray<JwsAlgorithm>,
+): ((kind: KeyKind, alg: unknown) => KeyAlgorithms) => {
+  const found = new Map<KeyKind, Map<unknown, KeyAlgorithms>>()
+  return (kind, alg) => {
+    const ofKind = found.get(kind) ?? new Map<unknown, KeyAlgorithms>()
+    if (ofKind.size === 0) found.set(kind, ofKind)
+    const known = ofKind.get(alg)
+    if (known !== undefined) return known
+    const algorithms = keyAlgorithms(kind, alg, allowed)
+    // Not the mismatches: there are as many as there are texts.
+    if (algorithms !== mismatch) ofKind.set(alg, algorithms)
+    return algorithms
+  }
 }

@@ -16,7 +16,8 @@ import type { ResolvedSettings } from "../Provider.ts"
 import { freezeJson } from "./FrozenJson.ts"
 import type { Jwk } from "./Jwk.ts"
 import type { DroppedKey, DropReason, ParsedJwks, UsableKey } from "./Jwks.ts"
-import { keyAlgorithms, keyKind } from "./KeyKind.ts"
+import { type KeyAlgorithms, keyAlgorithmsOf, type KeyKind, keyKind } from "./KeyKind.ts"
+import { KeysByKid } from "./KeysByKid.ts"
 import { publicNumbers, type PublicNumbers } from "./PublicNumbers.ts"
 import { thumbprint } from "./Thumbprint.ts"
 
@@ -43,15 +44,24 @@ const isEmptyList = (value: unknown): boolean => Array.isArray(value) && value.l
 // -----------------------------------------------------------------------------
 
 /** RFC 7518 sections 6.2.2, 6.3.2 and 6.4, RFC 9964; `oth` is judged with the RSA numbers. */
-const privateMembers = ["d", "p", "q", "dp", "dq", "qi", "k", "priv"]
+const hasPrivateMember = ({ d, dp, dq, k, p, priv, q, qi }: Members): boolean =>
+  d !== undefined ||
+  p !== undefined ||
+  q !== undefined ||
+  dp !== undefined ||
+  dq !== undefined ||
+  qi !== undefined ||
+  k !== undefined ||
+  priv !== undefined
 
-const maxKidBytes = 1024
 const utf8 = new TextEncoder()
+/** As long as the longest `kid` in bytes. */
+const kidRoom = new Uint8Array(1024)
 
 const isKid = (value: unknown): value is string =>
   // A character takes at most three bytes.
   typeof value === "string" &&
-  (value.length * 3 <= maxKidBytes || (value.length <= maxKidBytes && utf8.encode(value).length <= maxKidBytes))
+  (value.length * 3 <= kidRoom.length || utf8.encodeInto(value, kidRoom).read === value.length)
 
 const isTextList = (value: unknown): value is ReadonlyArray<string> =>
   Array.isArray(value) && value.every((item) => typeof item === "string")
@@ -67,28 +77,73 @@ const textMembers = new Set(["kty", "use", "alg", "kid", "x5u", "x5t", "x5t#S256
  * matter to the policy were judged before), and `__proto__`, which would become the prototype of
  * whatever the key is assigned to.
  */
-const isKept = ([name, value]: [string, unknown]): boolean => {
+const isKept = (name: string, value: unknown): boolean => {
   if (textMembers.has(name)) return typeof value === "string"
   if (name === "key_ops" || name === "oth") return !isEmptyList(value)
   if (name === "x5c") return isTextList(value)
   return name !== "__proto__"
 }
 
-const canonicalJwk = (kty: string, key: Members, numbers: PublicNumbers): Jwk =>
-  freezeJson({ ...Object.fromEntries(Object.entries(key).filter(isKept)), kty, ...numbers })
+/** A key of which the numbers can still be spelled anew. */
+type Spellable = { kty: string } & { -readonly [Name in keyof PublicNumbers]: PublicNumbers[Name] }
 
-const judgeKey = (key: unknown, settings: Omit<KeyPolicySettings, "maxKeys">): Result.Result<UsableKey, DropReason> => {
+const isTextOrAbsent = (value: unknown): boolean => value === undefined || typeof value === "string"
+
+/** Whether every member {@link isKept}: true of nearly all keys, and found without a look at their other members. */
+const isAllKept = (key: Members): boolean =>
+  isTextOrAbsent(key["use"]) &&
+  isTextOrAbsent(key["alg"]) &&
+  isTextOrAbsent(key["kid"]) &&
+  isTextOrAbsent(key["x5u"]) &&
+  isTextOrAbsent(key["x5t"]) &&
+  isTextOrAbsent(key["x5t#S256"]) &&
+  isTextOrAbsent(key["n"]) &&
+  isTextOrAbsent(key["e"]) &&
+  isTextOrAbsent(key["crv"]) &&
+  isTextOrAbsent(key["x"]) &&
+  isTextOrAbsent(key["y"]) &&
+  isTextOrAbsent(key["pub"]) &&
+  !isEmptyList(key["key_ops"]) &&
+  !isEmptyList(key["oth"]) &&
+  (key["x5c"] === undefined || isTextList(key["x5c"])) &&
+  !Object.hasOwn(key, "__proto__")
+
+const keptMembers = (key: Members): Members => {
+  const kept: Record<string, unknown> = {}
+  for (const name in key) if (isKept(name, key[name])) kept[name] = key[name]
+  return kept
+}
+
+const canonicalJwk = (kty: string, key: Members, numbers: PublicNumbers): Jwk => {
+  const jwk: Spellable = { ...(isAllKept(key) ? key : keptMembers(key)), kty }
+  // Few of them are spelled anew, and to write a member takes longer than to look at it.
+  const { e, n, pub, x, y } = numbers
+  if (x !== undefined && x !== jwk.x) jwk.x = x
+  if (y !== undefined && y !== jwk.y) jwk.y = y
+  if (n !== undefined && n !== jwk.n) jwk.n = n
+  if (e !== undefined && e !== jwk.e) jwk.e = e
+  if (pub !== undefined && pub !== jwk.pub) jwk.pub = pub
+  return freezeJson(jwk)
+}
+
+/** What of the settings decides about one key. */
+interface KeyRules {
+  readonly algorithms: (kind: KeyKind, alg: unknown) => KeyAlgorithms
+  readonly minRsaBits: number
+}
+
+const judgeKey = (key: unknown, rules: KeyRules): Result.Result<UsableKey, DropReason> => {
   if (!isObject(key) || typeof key["kty"] !== "string") return Result.fail("Malformed")
   const { alg, crv, kid, kty } = key
   if (kty === "oct") return Result.fail("SymmetricKey")
-  if (privateMembers.some((name) => key[name] !== undefined)) return Result.fail("PrivateKey")
+  if (hasPrivateMember(key)) return Result.fail("PrivateKey")
   const kind = keyKind(kty, crv)
   if (Result.isFailure(kind)) return Result.fail(kind.failure)
   if (kid !== undefined && !isKid(kid)) return Result.fail("InvalidKid")
   if (!mayVerify(key)) return Result.fail("NotForSignatures")
-  const algorithms = keyAlgorithms(kind.success, alg, settings.algorithms)
+  const algorithms = rules.algorithms(kind.success, alg)
   if (Result.isFailure(algorithms)) return Result.fail(algorithms.failure)
-  const numbers = publicNumbers(kind.success, key, settings.minRsaBits)
+  const numbers = publicNumbers(kind.success, key, rules.minRsaBits)
   if (Result.isFailure(numbers)) return Result.fail(numbers.failure)
   const jwk = canonicalJwk(kty, key, numbers.success)
   return Result.succeed({ kid, jwk, thumbprint: thumbprint(jwk), algorithms: algorithms.success })
@@ -100,8 +155,6 @@ const judgeKey = (key: unknown, settings: Omit<KeyPolicySettings, "maxKeys">): R
 
 const droppedKey = (key: unknown, reason: DropReason): DroppedKey =>
   isObject(key) && isKid(key["kid"]) ? { kid: key["kid"], reason } : { reason }
-
-const identity = ({ algorithms, kid, thumbprint }: UsableKey): string => JSON.stringify([thumbprint, algorithms, kid])
 
 /**
  * Judges the entries of a JWK Set. The same key twice (`kid`, thumbprint and algorithms) is one entry.
@@ -116,25 +169,19 @@ const identity = ({ algorithms, kid, thumbprint }: UsableKey): string => JSON.st
  */
 export const judge = (source: ReadonlyArray<unknown>, settings: Omit<KeyPolicySettings, "maxKeys">): ParsedJwks => {
   const keys: Array<UsableKey> = []
-  const byKid = new Map<string | undefined, Array<UsableKey>>()
+  const byKid = new KeysByKid()
   const dropped: Array<DroppedKey> = []
-  const known = new Set<string>()
+  const rules: KeyRules = { algorithms: keyAlgorithmsOf(settings.algorithms), minRsaBits: settings.minRsaBits }
   for (const entry of source) {
-    const judged = judgeKey(entry, settings)
+    const judged = judgeKey(entry, rules)
     if (Result.isFailure(judged)) {
       dropped.push(droppedKey(entry, judged.failure))
       continue
     }
     const key = judged.success
-    const id = identity(key)
-    if (known.has(id)) continue
-    known.add(id)
-    keys.push(key)
-    const namesakes = byKid.get(key.kid)
-    if (namesakes === undefined) byKid.set(key.kid, [key])
-    else namesakes.push(key)
+    if (byKid.add(key)) keys.push(key)
   }
-  return { keys, byKid, dropped, source }
+  return { keys, byKid: byKid.lists, dropped, source }
 }
 
 // -----------------------------------------------------------------------------

@@ -3,13 +3,15 @@
  * spelling. Importing is no substitute: common libraries import even moduli and exponents of 1.
  */
 import * as Result from "effect/Result"
-import { decode, encode } from "./Base64url.ts"
+import { type Base64urlNumber, encode, read } from "./Base64url.ts"
 import { isEdwardsPoint, isNistPoint } from "./CurvePoint.ts"
+import type { Jwk } from "./Jwk.ts"
 import type { DropReason } from "./Jwks.ts"
 import type { KeyKind } from "./KeyKind.ts"
+import { Room } from "./Room.ts"
 
-/** A key's number members by name, in canonical base64url. */
-export type PublicNumbers = Readonly<Record<string, string>>
+/** A key's numbers in canonical base64url; those of its kind. */
+export type PublicNumbers = Pick<Jwk, "n" | "e" | "x" | "y" | "pub">
 
 type Members = Readonly<Record<string, unknown>>
 
@@ -22,18 +24,24 @@ const mlDsaKeyBytes = new Map<unknown, number>([
   ["ML-DSA-87", 2592],
 ])
 
-const bytesOf = (member: unknown): Uint8Array | undefined => (typeof member === "string" ? decode(member) : undefined)
+// A key has at most two numbers, and one key is judged at a time.
+const firstRoom = new Room(2_592)
+const secondRoom = new Room(2_592)
+
+const numberOf = (member: unknown, room: Room): Base64urlNumber | undefined =>
+  typeof member === "string" ? read(member, room) : undefined
+
+const canonicalText = ({ bytes, isCanonical, text }: Base64urlNumber): string => (isCanonical ? text : encode(bytes))
 
 const withoutLeadingZeros = (bytes: Uint8Array): Uint8Array => {
-  const first = bytes.findIndex((byte) => byte !== 0)
-  return first === -1 ? bytes.subarray(bytes.length) : bytes.subarray(first)
+  let zeros = 0
+  while (zeros < bytes.length && bytes[zeros] === 0) zeros++
+  return zeros === 0 ? bytes : bytes.subarray(zeros)
 }
 
 /** Bits of a big-endian number without leading zeros. */
-const bitLength = (bytes: Uint8Array): number => {
-  const [first] = bytes
-  return first === undefined ? 0 : 32 - Math.clz32(first) + 8 * (bytes.length - 1)
-}
+const bitLength = (bytes: Uint8Array): number =>
+  bytes.length === 0 ? 0 : 32 - Math.clz32(bytes[0] ?? 0) + 8 * (bytes.length - 1)
 
 const isEven = (bytes: Uint8Array): boolean => ((bytes.at(-1) ?? 0) & 1) === 0
 
@@ -41,17 +49,20 @@ const isEven = (bytes: Uint8Array): boolean => ((bytes.at(-1) ?? 0) & 1) === 0
 const rsaNumbers = (key: Members, minRsaBits: number): Result.Result<PublicNumbers, DropReason> => {
   if (key["oth"] !== undefined && !(Array.isArray(key["oth"]) && key["oth"].length === 0))
     return Result.fail("RsaMultiPrime")
-  const modulus = bytesOf(key["n"])
-  const exponent = bytesOf(key["e"])
+  const modulus = numberOf(key["n"], firstRoom)
+  const exponent = numberOf(key["e"], secondRoom)
   if (modulus === undefined || exponent === undefined) return Result.fail("InvalidEncoding")
-  const n = withoutLeadingZeros(modulus)
-  const e = withoutLeadingZeros(exponent)
+  const n = withoutLeadingZeros(modulus.bytes)
+  const e = withoutLeadingZeros(exponent.bytes)
   if (bitLength(n) < minRsaBits) return Result.fail("RsaModulusTooSmall")
   if (bitLength(n) > maxRsaBits) return Result.fail("RsaModulusTooLarge")
   if (isEven(n)) return Result.fail("RsaModulusEven")
   // An odd number of two bits or more is at least 3.
   if (isEven(e) || bitLength(e) < 2 || bitLength(e) > maxExponentBits) return Result.fail("RsaExponentInvalid")
-  return Result.succeed({ n: encode(n), e: encode(e) })
+  return Result.succeed({
+    n: n === modulus.bytes ? canonicalText(modulus) : encode(n),
+    e: e === exponent.bytes ? canonicalText(exponent) : encode(e),
+  })
 }
 
 /** The canonical numbers of a key, or what is wrong with them (RFC 7518 section 6, RFC 8037 section 2, RFC 9964). */
@@ -66,22 +77,24 @@ export const publicNumbers = (
     case "P-256":
     case "P-384":
     case "P-521": {
-      const x = bytesOf(key["x"])
-      const y = bytesOf(key["y"])
+      const x = numberOf(key["x"], firstRoom)
+      const y = numberOf(key["y"], secondRoom)
       if (x === undefined || y === undefined) return Result.fail("InvalidEncoding")
-      return isNistPoint(kind, x, y) ? Result.succeed({ x: encode(x), y: encode(y) }) : Result.fail("InvalidPoint")
+      return isNistPoint(kind, x.bytes, y.bytes)
+        ? Result.succeed({ x: canonicalText(x), y: canonicalText(y) })
+        : Result.fail("InvalidPoint")
     }
     case "Ed25519":
     case "Ed448": {
-      const x = bytesOf(key["x"])
+      const x = numberOf(key["x"], firstRoom)
       if (x === undefined) return Result.fail("InvalidEncoding")
-      return isEdwardsPoint(kind, x) ? Result.succeed({ x: encode(x) }) : Result.fail("InvalidPoint")
+      return isEdwardsPoint(kind, x.bytes) ? Result.succeed({ x: canonicalText(x) }) : Result.fail("InvalidPoint")
     }
     case "AKP": {
-      const pub = bytesOf(key["pub"])
+      const pub = numberOf(key["pub"], firstRoom)
       if (pub === undefined) return Result.fail("InvalidEncoding")
-      return pub.length === mlDsaKeyBytes.get(key["alg"])
-        ? Result.succeed({ pub: encode(pub) })
+      return pub.bytes.length === mlDsaKeyBytes.get(key["alg"])
+        ? Result.succeed({ pub: canonicalText(pub) })
         : Result.fail("InvalidPublicKey")
     }
   }

@@ -1,7 +1,23 @@
 import { describe, expect, it } from "@effect/vitest"
 import * as Arbitrary from "effect/Arbitrary"
 import * as Schema from "effect/Schema"
-import { squareTest } from "../../src/jwk/JacobiSymbol.ts"
+import { squareTest as squareTestOfLimbs } from "../../src/jwk/JacobiSymbol.ts"
+import { limbBits, makeLimbs, readLimbs, type Limbs } from "../../src/jwk/Limbs.ts"
+
+const limbsOf = (value: bigint, count: number): Limbs => {
+  const limbs = makeLimbs(count)
+  readLimbs(
+    Uint8Array.from({ length: 57 }, (_, i) => Number((value >> BigInt(8 * i)) & 0xffn)),
+    limbs,
+  )
+  return limbs
+}
+
+const squareTest = (prime: bigint): ((value: bigint) => boolean) => {
+  const count = Math.ceil((prime.toString(2).length + 1) / limbBits)
+  const isSquare = squareTestOfLimbs(limbsOf(prime, count))
+  return (value) => isSquare(limbsOf(value, count))
+}
 
 const power = (base: bigint, exponent: bigint, prime: bigint): bigint => {
   let result = 1n
