@@ -42,8 +42,7 @@ const utf8 = new TextEncoder()
 const ascii = new TextDecoder()
 
 /** Has room for the text of every number that passes the key policy (ML-DSA-87 has 3,456 digits). */
-const textRoom = new Room(4_096)
-const encodedRoom = new Room(4_096)
+const textRoom = new Room(new Uint8Array(4_096))
 
 /** The text as bytes, until the next call; `undefined` where it is not ASCII. */
 const asciiOf = (text: string): Uint8Array | undefined => {
@@ -53,40 +52,8 @@ const asciiOf = (text: string): Uint8Array | undefined => {
   return read === text.length && written === read ? bytes : undefined
 }
 
-/** The meanings of some characters together. */
-const meaningOf = (text: Uint8Array, start: number, end: number): number => {
-  let meaning = 0
-  for (let i = start; i < end; i++) meaning |= meanings[text[i] ?? 0] ?? invalid
-  return meaning
-}
-
-/**
- * Removes what is no digit from `start` on, in place. Answers with the length that is left; `undefined` where
- * there is more than is tolerated.
- */
-const removeGaps = (text: Uint8Array, start: number): number | undefined => {
-  let length = start
-  let pads = 0
-  for (let i = start; i < text.length; i++) {
-    const character = text[i] ?? 0
-    const meaning = meanings[character] ?? invalid
-    if (meaning < whiteSpace) {
-      if (pads > 0) return undefined
-      text[length++] = character
-    } else if (meaning === padding) {
-      if (++pads > 2) return undefined
-    } else if (meaning === invalid) {
-      return undefined
-    }
-  }
-  return length
-}
-
 /** How many bytes so many digits stand for. */
 const byteLength = (digitCount: number): number => (digitCount * 3) >>> 2
-
-/** The bits of the last digit that no byte needs, by the number of digits modulo 4. */
-const spareBits = [0, 0, 15, 3]
 
 /**
  * Reads a number; `undefined` where `text` is no base64url text even with tolerance.
@@ -98,79 +65,91 @@ const spareBits = [0, 0, 15, 3]
 export const read = (text: string, room: Room): Base64urlNumber | undefined => {
   const characters = asciiOf(text)
   if (characters === undefined) return undefined
-  let { length } = characters
+  const { length } = characters
   const bytes = room.take(byteLength(length))
-  /** Those of all characters so far. */
+  let count = 0
+  /** Those of all characters together. */
   let meaning = 0
-  let place = 0
+  let pads = 0
   let i = 0
-  while (i + 4 <= length) {
-    const a = meanings[characters[i] ?? 0] ?? invalid
-    const b = meanings[characters[i + 1] ?? 0] ?? invalid
-    const c = meanings[characters[i + 2] ?? 0] ?? invalid
-    const d = meanings[characters[i + 3] ?? 0] ?? invalid
-    const four = a | b | c | d
-    meaning |= four
-    if (four < whiteSpace) {
-      bytes[place] = (a << 2) | ((b & 63) >> 4)
-      bytes[place + 1] = (b << 4) | ((c & 63) >> 2)
-      bytes[place + 2] = (c << 6) | (d & 63)
-      place += 3
+  for (;;) {
+    while (i + 4 <= length) {
+      const a = meanings[characters[i] ?? 0] ?? invalid
+      const b = meanings[characters[i + 1] ?? 0] ?? invalid
+      const c = meanings[characters[i + 2] ?? 0] ?? invalid
+      const d = meanings[characters[i + 3] ?? 0] ?? invalid
+      const four = a | b | c | d
+      if (four >= whiteSpace) break
+      meaning |= four
+      bytes[count] = (a << 2) | ((b & 63) >> 4)
+      bytes[count + 1] = (b << 4) | ((c & 63) >> 2)
+      bytes[count + 2] = (c << 6) | (d & 63)
+      count += 3
       i += 4
-    } else {
-      const left = removeGaps(characters, i)
-      if (left === undefined) return undefined
-      length = left
     }
+    // Where there is something between the digits, or few are left, one by one.
+    let digits = 0
+    let held = 0
+    while (digits < 4 && i < length) {
+      const one = meanings[characters[i++] ?? 0] ?? invalid
+      meaning |= one
+      if (one < whiteSpace) {
+        if (pads > 0) return undefined
+        held = (held << 6) | (one & 63)
+        digits++
+      } else if (one === padding) {
+        if (++pads > 2) return undefined
+      } else if (one === invalid) {
+        return undefined
+      }
+    }
+    // Four digits make three bytes, three make two, two make one; what is left over of the last digit is zero.
+    if (digits === 1) return undefined
+    const spare = digits === 2 ? 4 : digits === 3 ? 2 : 0
+    if ((held & ((1 << spare) - 1)) !== 0) meaning |= notCanonical
+    for (let shift = 6 * digits - 8; shift >= 0; shift -= 8) bytes[count++] = held >> shift
+    if (digits < 4) break
   }
-  const tail = meaningOf(characters, i, length)
-  meaning |= tail
-  if (tail >= whiteSpace) {
-    const left = removeGaps(characters, i)
-    if (left === undefined) return undefined
-    length = left
+  return {
+    text,
+    bytes: count === bytes.length ? bytes : bytes.subarray(0, count),
+    isCanonical: meaning < notCanonical,
   }
-  const rest = length - i
-  // A lone digit has too few bits for a byte.
-  if (rest === 1) return undefined
-  if (rest > 1) {
-    const a = meanings[characters[i] ?? 0] ?? 0
-    const b = meanings[characters[i + 1] ?? 0] ?? 0
-    const c = rest === 3 ? (meanings[characters[i + 2] ?? 0] ?? 0) : 0
-    bytes[place] = (a << 2) | ((b & 63) >> 4)
-    if (rest === 3) bytes[place + 1] = (b << 4) | ((c & 63) >> 2)
-    if (((rest === 3 ? c : b) & (spareBits[rest] ?? 0)) !== 0) meaning |= notCanonical
-  }
-  const count = byteLength(length)
-  return { text, bytes: count === bytes.length ? bytes : bytes.subarray(0, count), isCanonical: meaning < notCanonical }
 }
 
-const noRoom = new Room(0)
+const noRoom = new Room(new Uint8Array(0))
 
 /** The bytes that `text` stands for, as {@link read} finds them, in an array of their own. */
 export const decode = (text: string): Uint8Array | undefined => read(text, noRoom)?.bytes
 
+/** The characters of two digits, to be written at once. */
+const pairs = new Uint16Array(64 * 64)
+new Uint8Array(pairs.buffer).forEach((_, i, bytes) => {
+  bytes[i] = characters[i % 2 === 0 ? i >> 7 : (i >> 1) & 63] ?? 0
+})
+
+/** What is encoded at once. */
+const encodedBytes = 3_072
+const encodedPairs = new Uint16Array((encodedBytes / 3) * 2)
+const encodedRoom = new Room(new Uint8Array(encodedPairs.buffer))
+
 /** The canonical text of `bytes`. */
 export const encode = (bytes: Uint8Array): string => {
   const { length } = bytes
+  if (length > encodedBytes) return encode(bytes.subarray(0, encodedBytes)) + encode(bytes.subarray(encodedBytes))
+  const digits = encodedRoom.take(Math.ceil((length * 4) / 3))
   const rest = length % 3
-  const end = length - rest
-  const digitCount = Math.ceil((length * 4) / 3)
-  const digits = encodedRoom.take(digitCount)
-  let place = 0
-  for (let i = 0; i < end; i += 3) {
+  let pair = 0
+  for (let i = 0; i < length - rest; i += 3) {
     const three = ((bytes[i] ?? 0) << 16) | ((bytes[i + 1] ?? 0) << 8) | (bytes[i + 2] ?? 0)
-    digits[place] = characters[three >> 18] ?? 0
-    digits[place + 1] = characters[(three >> 12) & 63] ?? 0
-    digits[place + 2] = characters[(three >> 6) & 63] ?? 0
-    digits[place + 3] = characters[three & 63] ?? 0
-    place += 4
+    encodedPairs[pair] = pairs[three >> 12] ?? 0
+    encodedPairs[pair + 1] = pairs[three & 4_095] ?? 0
+    pair += 2
   }
   if (rest > 0) {
-    const two = ((bytes[end] ?? 0) << 8) | (rest > 1 ? (bytes[end + 1] ?? 0) : 0)
-    digits[place] = characters[two >> 10] ?? 0
-    digits[place + 1] = characters[(two >> 4) & 63] ?? 0
-    if (rest > 1) digits[place + 2] = characters[(two << 2) & 63] ?? 0
+    const two = ((bytes[length - rest] ?? 0) << 8) | (rest > 1 ? (bytes[length - 1] ?? 0) : 0)
+    encodedPairs[pair] = pairs[two >> 4] ?? 0
+    if (rest > 1) digits[2 * pair + 2] = characters[(two << 2) & 63] ?? 0
   }
   return ascii.decode(digits)
 }

@@ -25,8 +25,8 @@ const mlDsaKeyBytes = new Map<unknown, number>([
 ])
 
 // A key has at most two numbers, and one key is judged at a time.
-const firstRoom = new Room(2_592)
-const secondRoom = new Room(2_592)
+const firstRoom = new Room(new Uint8Array(2_592))
+const secondRoom = new Room(new Uint8Array(2_592))
 
 const numberOf = (member: unknown, room: Room): Base64urlNumber | undefined =>
   typeof member === "string" ? read(member, room) : undefined

@@ -8,18 +8,23 @@
 /** Bytes that whoever takes them has until they are taken again. */
 export class Room {
   private readonly whole: Uint8Array<ArrayBuffer>
+  /** The last two parts: numbers of a set are mostly as long as each other. */
   private part: Uint8Array<ArrayBuffer>
+  private former: Uint8Array<ArrayBuffer>
 
-  constructor(length: number) {
-    this.whole = new Uint8Array(length)
-    this.part = this.whole
+  constructor(whole: Uint8Array<ArrayBuffer>) {
+    this.whole = whole
+    this.part = whole
+    this.former = whole
   }
 
   /** So many bytes, with anything in them; an array of their own where there is not enough room. */
   take(length: number): Uint8Array<ArrayBuffer> {
-    if (length > this.whole.length) return new Uint8Array(length)
-    // The next number is mostly as long as the last one.
-    if (length !== this.part.length) this.part = this.whole.subarray(0, length)
+    const { former, part, whole } = this
+    if (length === part.length) return part
+    if (length > whole.length) return new Uint8Array(length)
+    this.former = part
+    this.part = length === former.length ? former : whole.subarray(0, length)
     return this.part
   }
 }
