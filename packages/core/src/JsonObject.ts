@@ -14,9 +14,11 @@ export type JsonMembers = Readonly<Record<string, unknown>>
 /** Refuses what is not UTF-8 (RFC 8259 section 8.1); a byte order mark in front is left out. */
 const strictUtf8 = new TextDecoder("utf-8", { fatal: true })
 
-const refuse = (rule: string): Result.Result<never, BodyRule> => Result.fail({ rule })
+/** Refuses a body. */
+export const refuse = (rule: string): Result.Result<never, BodyRule> => Result.fail({ rule })
 
-const isJsonObject = (value: unknown): value is JsonMembers =>
+/** Whether a value that came from JSON is an object, which no list is. */
+export const isJsonObject = (value: unknown): value is JsonMembers =>
   typeof value === "object" && value !== null && !Array.isArray(value)
 
 /** The object in `body`. Of members that occur twice the last counts (RFC 8259 section 4). */

@@ -12,6 +12,7 @@
  * A member that is present counts, whatever its value: `null` is no string and no list.
  */
 import * as Result from "effect/Result"
+import { type BodyRule, isJsonObject, type JsonMembers, parseJsonObject, refuse } from "../JsonObject.ts"
 import type { ResolvedSettings } from "../Provider.ts"
 import { freezeJson } from "./FrozenJson.ts"
 import type { Jwk } from "./Jwk.ts"
@@ -27,32 +28,11 @@ export { select } from "./JwksLookup.ts"
 /** What of a provider's settings decides about keys. */
 export type KeyPolicySettings = Pick<ResolvedSettings, "algorithms" | "minRsaBits" | "maxKeys">
 
-/** Why a body is no JWK Set: a readable phrase that never quotes the body. */
-export interface BodyRule {
-  readonly rule: string
-}
-
-type Members = Readonly<Record<string, unknown>>
-
-const isObject = (value: unknown): value is Members =>
-  typeof value === "object" && value !== null && !Array.isArray(value)
-
 const isEmptyList = (value: unknown): boolean => Array.isArray(value) && value.length === 0
 
 // -----------------------------------------------------------------------------
 // One key
 // -----------------------------------------------------------------------------
-
-/** RFC 7518 sections 6.2.2, 6.3.2 and 6.4, RFC 9964; `oth` is judged with the RSA numbers. */
-const hasPrivateMember = ({ d, dp, dq, k, p, priv, q, qi }: Members): boolean =>
-  d !== undefined ||
-  p !== undefined ||
-  q !== undefined ||
-  dp !== undefined ||
-  dq !== undefined ||
-  qi !== undefined ||
-  k !== undefined ||
-  priv !== undefined
 
 const utf8 = new TextEncoder()
 /** As long as the longest `kid` in bytes. */
@@ -66,56 +46,76 @@ const isKid = (value: unknown): value is string =>
 const isTextList = (value: unknown): value is ReadonlyArray<string> =>
   Array.isArray(value) && value.every((item) => typeof item === "string")
 
-const mayVerify = ({ key_ops, use }: Members): boolean =>
+const mayVerify = ({ key_ops, use }: JsonMembers): boolean =>
   (use === undefined || use === "sig") &&
   (key_ops === undefined || isEmptyList(key_ops) || (isTextList(key_ops) && key_ops.includes("verify")))
 
-const textMembers = new Set(["kty", "use", "alg", "kid", "x5u", "x5t", "x5t#S256", "n", "e", "crv", "x", "y", "pub"])
+/** What one look at a member tells of its key. */
+const privateTrait = 1
+const leftOutTrait = 2
+const containerTrait = 4
 
 /**
  * Left out of the key: empty `key_ops` and `oth`, members whose type contradicts {@link Jwk} (all that
- * matter to the policy were judged before), and `__proto__`, which would become the prototype of
- * whatever the key is assigned to.
+ * matter to the policy are judged by themselves), and `__proto__`, which would become the prototype of
+ * whatever the key is assigned to. Private are the members of RFC 7518 sections 6.2.2, 6.3.2 and 6.4, and
+ * of RFC 9964; `oth` is judged with the RSA numbers.
  */
-const isKept = (name: string, value: unknown): boolean => {
-  if (textMembers.has(name)) return typeof value === "string"
-  if (name === "key_ops" || name === "oth") return !isEmptyList(value)
-  if (name === "x5c") return isTextList(value)
-  return name !== "__proto__"
+const traitsOf = (name: string, value: unknown): number => {
+  switch (name) {
+    case "d":
+    case "p":
+    case "q":
+    case "dp":
+    case "dq":
+    case "qi":
+    case "k":
+    case "priv":
+      return privateTrait
+    case "kty":
+    case "use":
+    case "alg":
+    case "kid":
+    case "x5u":
+    case "x5t":
+    case "x5t#S256":
+    case "n":
+    case "e":
+    case "crv":
+    case "x":
+    case "y":
+    case "pub":
+      return typeof value === "string" ? 0 : leftOutTrait
+    case "key_ops":
+    case "oth":
+      return isEmptyList(value) ? leftOutTrait : containerTrait
+    case "x5c":
+      return isTextList(value) ? containerTrait : leftOutTrait
+    case "__proto__":
+      return leftOutTrait
+    default:
+      return typeof value === "object" ? containerTrait : 0
+  }
+}
+
+/** Those of all members: a key may have a hundred thousand of them, or a document thousands of keys. */
+const traitsOfAll = (key: JsonMembers): number => {
+  let traits = 0
+  for (const name in key) traits |= traitsOf(name, key[name])
+  return traits
+}
+
+const keptMembers = (key: JsonMembers): JsonMembers => {
+  const kept: Record<string, unknown> = {}
+  for (const name in key) if ((traitsOf(name, key[name]) & leftOutTrait) === 0) kept[name] = key[name]
+  return kept
 }
 
 /** A key of which the numbers can still be spelled anew. */
 type Spellable = { kty: string } & { -readonly [Name in keyof PublicNumbers]: PublicNumbers[Name] }
 
-const isTextOrAbsent = (value: unknown): boolean => value === undefined || typeof value === "string"
-
-/** Whether every member {@link isKept}: true of nearly all keys, and found without a look at their other members. */
-const isAllKept = (key: Members): boolean =>
-  isTextOrAbsent(key["use"]) &&
-  isTextOrAbsent(key["alg"]) &&
-  isTextOrAbsent(key["kid"]) &&
-  isTextOrAbsent(key["x5u"]) &&
-  isTextOrAbsent(key["x5t"]) &&
-  isTextOrAbsent(key["x5t#S256"]) &&
-  isTextOrAbsent(key["n"]) &&
-  isTextOrAbsent(key["e"]) &&
-  isTextOrAbsent(key["crv"]) &&
-  isTextOrAbsent(key["x"]) &&
-  isTextOrAbsent(key["y"]) &&
-  isTextOrAbsent(key["pub"]) &&
-  !isEmptyList(key["key_ops"]) &&
-  !isEmptyList(key["oth"]) &&
-  (key["x5c"] === undefined || isTextList(key["x5c"])) &&
-  !Object.hasOwn(key, "__proto__")
-
-const keptMembers = (key: Members): Members => {
-  const kept: Record<string, unknown> = {}
-  for (const name in key) if (isKept(name, key[name])) kept[name] = key[name]
-  return kept
-}
-
-const canonicalJwk = (kty: string, key: Members, numbers: PublicNumbers): Jwk => {
-  const jwk: Spellable = { ...(isAllKept(key) ? key : keptMembers(key)), kty }
+const canonicalJwk = (kty: string, key: JsonMembers, traits: number, numbers: PublicNumbers): Jwk => {
+  const jwk: Spellable = { ...((traits & leftOutTrait) === 0 ? key : keptMembers(key)), kty }
   // Few of them are spelled anew, and to write a member takes longer than to look at it.
   const { e, n, pub, x, y } = numbers
   if (x !== undefined && x !== jwk.x) jwk.x = x
@@ -123,7 +123,7 @@ const canonicalJwk = (kty: string, key: Members, numbers: PublicNumbers): Jwk =>
   if (n !== undefined && n !== jwk.n) jwk.n = n
   if (e !== undefined && e !== jwk.e) jwk.e = e
   if (pub !== undefined && pub !== jwk.pub) jwk.pub = pub
-  return freezeJson(jwk)
+  return (traits & containerTrait) === 0 ? Object.freeze(jwk) : freezeJson(jwk)
 }
 
 /** What of the settings decides about one key. */
@@ -133,10 +133,11 @@ interface KeyRules {
 }
 
 const judgeKey = (key: unknown, rules: KeyRules): Result.Result<UsableKey, DropReason> => {
-  if (!isObject(key) || typeof key["kty"] !== "string") return Result.fail("Malformed")
+  if (!isJsonObject(key) || typeof key["kty"] !== "string") return Result.fail("Malformed")
   const { alg, crv, kid, kty } = key
   if (kty === "oct") return Result.fail("SymmetricKey")
-  if (hasPrivateMember(key)) return Result.fail("PrivateKey")
+  const traits = traitsOfAll(key)
+  if ((traits & privateTrait) !== 0) return Result.fail("PrivateKey")
   const kind = keyKind(kty, crv)
   if (Result.isFailure(kind)) return Result.fail(kind.failure)
   if (kid !== undefined && !isKid(kid)) return Result.fail("InvalidKid")
@@ -145,7 +146,7 @@ const judgeKey = (key: unknown, rules: KeyRules): Result.Result<UsableKey, DropR
   if (Result.isFailure(algorithms)) return Result.fail(algorithms.failure)
   const numbers = publicNumbers(kind.success, key, rules.minRsaBits)
   if (Result.isFailure(numbers)) return Result.fail(numbers.failure)
-  const jwk = canonicalJwk(kty, key, numbers.success)
+  const jwk = canonicalJwk(kty, key, traits, numbers.success)
   return Result.succeed({ kid, jwk, thumbprint: thumbprint(jwk), algorithms: algorithms.success })
 }
 
@@ -154,7 +155,7 @@ const judgeKey = (key: unknown, rules: KeyRules): Result.Result<UsableKey, DropR
 // -----------------------------------------------------------------------------
 
 const droppedKey = (key: unknown, reason: DropReason): DroppedKey =>
-  isObject(key) && isKid(key["kid"]) ? { kid: key["kid"], reason } : { reason }
+  isJsonObject(key) && isKid(key["kid"]) ? { kid: key["kid"], reason } : { reason }
 
 /**
  * Judges the entries of a JWK Set. The same key twice (`kid`, thumbprint and algorithms) is one entry.
@@ -188,18 +189,10 @@ export const judge = (source: ReadonlyArray<unknown>, settings: Omit<KeyPolicySe
 // The document
 // -----------------------------------------------------------------------------
 
-/** Refuses what is not UTF-8 (RFC 8259 section 8.1); a byte order mark in front is left out. */
-const strictUtf8 = new TextDecoder("utf-8", { fatal: true })
-
-const refuse = (rule: string): Result.Result<never, BodyRule> => Result.fail({ rule })
-
 /** Reads a JWK Set (RFC 7517 section 5) and judges its keys. Of members that occur twice the last counts. */
 export const parseDocument = (body: Uint8Array, settings: KeyPolicySettings): Result.Result<ParsedJwks, BodyRule> => {
-  const text = Result.try(() => strictUtf8.decode(body))
-  if (Result.isFailure(text)) return refuse("the body is not UTF-8 text")
-  const document = Result.try((): unknown => JSON.parse(text.success))
-  if (Result.isFailure(document)) return refuse("the body is not JSON, or nests too deeply")
-  if (!isObject(document.success)) return refuse("the body is not a JSON object")
+  const document = parseJsonObject(body)
+  if (Result.isFailure(document)) return Result.fail(document.failure)
   const { keys } = document.success
   if (!Array.isArray(keys)) return refuse("the body has no list `keys`")
   if (keys.length > settings.maxKeys) return refuse(`the list \`keys\` has more than ${settings.maxKeys} entries`)
