@@ -102,21 +102,29 @@ const fetched = ({ body, headers, url }: GuardedResponse): JwksResponse => ({
 const sendable = (value: string | undefined): value is string =>
   value !== undefined && value.length <= 8_192 && /^[\u0020-\u007e\u00a0-\u00ff]+$/.test(value)
 
+/**
+ * Entity tags (RFC 9110 section 8.8.3), and those that servers forgot to quote. What else there may be
+ * must not be sent back: to `If-None-Match: *` a server that has anything says 304 for ever.
+ */
+const isEntityTag = (value: string): boolean => /^(?:(?:W\/)?"[^"]*"|[\w.:+/=-]+)$/.test(value)
+
+const sendableTag = (etag: string | undefined): etag is string => sendable(etag) && isEntityTag(etag)
+
 /** The validators of a response (RFC 9110 section 8.8), as far as they can be sent back. */
 export const validatorsOf = (url: URL, headers: Readonly<Record<string, string>>): Validators | undefined => {
   const etag = headers["etag"]
   const lastModified = headers["last-modified"]
-  if (!sendable(etag) && !sendable(lastModified)) return undefined
+  if (!sendableTag(etag) && !sendable(lastModified)) return undefined
   return {
     url: url.href,
-    ...(sendable(etag) && { etag }),
+    ...(sendableTag(etag) && { etag }),
     ...(sendable(lastModified) && { lastModified }),
   }
 }
 
 /** RFC 9110 section 13.1.2 and 13.1.3; a server that understands entity tags ignores the date. */
 const conditions = ({ etag, lastModified }: Validators): Readonly<Record<string, string>> => ({
-  ...(sendable(etag) && { "if-none-match": etag }),
+  ...(sendableTag(etag) && { "if-none-match": etag }),
   ...(sendable(lastModified) && { "if-modified-since": lastModified }),
 })
 

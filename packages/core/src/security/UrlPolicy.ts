@@ -70,6 +70,12 @@ export const checkUrl = (
 // oxlint-disable-next-line no-control-regex
 const notInUri = /[\u0000-\u0020\u007f-\u009f\s]/
 
+/** What no URI holds (RFC 3986 section 2): a header's bytes beyond ASCII would be read as other characters. */
+const notInLocation = /[^\u0021-\u007e]/
+
+/** An authority with userinfo, an empty one too, of which the parsed URL shows nothing. */
+const userinfo = /^(?:[a-z][a-z0-9+.-]*:[/\\]*|[/\\]{2,})[^/\\?#]*@/i
+
 /**
  * The URL that a `Location` header of `from` leads to, or why it is not followed.
  *
@@ -87,12 +93,13 @@ export const checkRedirect = (
   if (location === "") return refuse("its Location is empty")
   if (location.length > maxUrlLength) return refuse(`its Location has more than ${maxUrlLength} characters`)
   if (notInUri.test(location)) return refuse("its Location holds white space or control characters")
+  if (notInLocation.test(location)) return refuse("its Location holds characters that no URI has")
+  if (userinfo.test(location)) return refuse("its Location holds userinfo")
   const parsed = Url.fromString(location, from)
   if (Result.isFailure(parsed)) return refuse("its Location is no URL")
   const next = parsed.success
   next.hash = ""
   if (from.protocol === "https:" && next.protocol === "http:") return refuse("it leads from https to http")
-  if (next.username !== "" || next.password !== "") return refuse("its Location holds userinfo")
   const refused = checkUrl(next, policy)
   return refused === undefined ? Result.succeed(next) : Result.fail(refused)
 }

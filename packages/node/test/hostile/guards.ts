@@ -139,6 +139,10 @@ export const guards = {
     "A Location holds no white space and no control characters, which parsers drop silently.",
     "core/src/security/UrlPolicy.ts",
   ),
+  redirect_location_ascii: guard(
+    "A Location holds what URIs hold, and no other bytes.",
+    "core/src/security/UrlPolicy.ts",
+  ),
   redirect_location_form: guard("A Location is a URL.", "core/src/security/UrlPolicy.ts"),
   redirect_statuses: guard("Only 301, 302, 303, 307 and 308 are followed.", "core/src/http/GuardedGet.ts"),
   redirect_by_hand: guard(
@@ -163,6 +167,7 @@ export const guards = {
   ),
   full_fetch: guard("A document is fetched whole at least every maxTtl.", "core/src/cache/Revalidation.ts"),
   validators_final_url: guard("Validators go only to the URL that they came from.", "core/src/http/JwksFetch.ts"),
+  validators_entity_tag: guard("What is sent back as an entity tag names one document.", "core/src/http/JwksFetch.ts"),
   validators_sendable: guard(
     "Validators are sent back only as far as a header may hold them.",
     "core/src/http/JwksFetch.ts",

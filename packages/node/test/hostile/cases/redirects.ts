@@ -23,6 +23,7 @@ const chain = (title: string, hops: number, rest: Pick<CaseOf, "expected"> & Par
 })
 
 const refused = (says: string) => fails("RedirectRefused", says)
+const notUri = refused("its Location holds characters that no URI has")
 const text = refused("its Location holds white space or control characters")
 
 export const redirectCases: ReadonlyArray<HostileCase> = [
@@ -77,6 +78,15 @@ export const redirectCases: ReadonlyArray<HostileCase> = [
       expected: refused("its Location holds userinfo"),
     }),
     to("a redirect whose userinfo looks like the host", "http://idp.test@evil.test/jwks", {
+      expected: refused("its Location holds userinfo"),
+    }),
+    to("a redirect with an empty userinfo", "http://@idp.test/jwks", {
+      expected: refused("its Location holds userinfo"),
+    }),
+    to("a redirect with an empty userinfo behind backslashes", "http:\\\\@idp.test/jwks", {
+      expected: refused("its Location holds userinfo"),
+    }),
+    to("a redirect to a network path with userinfo", "//user@idp.test/jwks", {
       expected: refused("its Location holds userinfo"),
     }),
   ),
@@ -150,6 +160,11 @@ export const redirectCases: ReadonlyArray<HostileCase> = [
       answer: response({ status: 302, headers: ["Location: /a", "Location: /b"] }),
       expected: text,
     },
+  ),
+  ...about(
+    "redirect_location_ascii",
+    to("a Location with a host in raw UTF-8", "http://b\u00c3\u00bc.test/jwks", { expected: notUri }),
+    to("a Location with a path in raw UTF-8", "/\u00c3\u00a4", { expected: notUri }),
   ),
   ...about(
     "redirect_location_form",

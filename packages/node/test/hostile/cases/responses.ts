@@ -2,7 +2,7 @@
  * Statuses that are no answer, and confirmations of nothing.
  */
 import { type Answer, goodBody, goodKeys, jwks, jwksType, page, response } from "../Answer.ts"
-import { about, type CaseOf, fails, type HostileCase, holds } from "../HostileCase.ts"
+import { about, type Asked, type CaseOf, fails, type HostileCase, holds } from "../HostileCase.ts"
 
 const unasked = "304 to an unconditional request"
 
@@ -154,6 +154,21 @@ export const responseCases: ReadonlyArray<HostileCase> = [
       goodHeaders: ["Last-Modified: yesterday"],
       answer: ({ headers }) =>
         headers.get("if-modified-since") === "yesterday" ? notModified() : jwks(goodKeys(1, 2)),
+      expected: { _tag: "Confirms" },
+    },
+  ),
+  ...about(
+    "validators_entity_tag",
+    ...["*", '"a", "b"', '"a", *', "a b"].map((tag) => ({
+      title: `an entity tag that is none, and matches more than one set: ${tag}`,
+      goodHeaders: [`ETag: ${tag}`],
+      answer: ({ headers }: Asked) => (headers.has("if-none-match") ? notModified() : jwks(goodKeys(1, 2))),
+      expected: holds("static-2"),
+    })),
+    {
+      title: "an entity tag without quotes is sent back as it came",
+      goodHeaders: ["ETag: 5f-0c"],
+      answer: ({ headers }) => (headers.get("if-none-match") === "5f-0c" ? notModified() : jwks(goodKeys(1, 2))),
       expected: { _tag: "Confirms" },
     },
   ),
