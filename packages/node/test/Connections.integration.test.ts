@@ -254,11 +254,14 @@ describe("The end of the layer", () => {
     Effect.gen(function* () {
       const { connections, port } = yield* serveRaw((socket) => socket.resume())
       const pool = new AgentPool(Result.getOrThrow(resolveSettings({ connectTimeout: "5 minutes" }, "")))
-      const { agent } = pool.get([], true)
-      const request = agent.request({ origin: `https://127.0.0.1:${port}`, path: "/", method: "GET" }).then(
-        () => "answered",
-        (error: unknown) => error,
-      )
+      const { agent, dials } = pool.get([], true)
+      const origin = `https://127.0.0.1:${port}`
+      const request = dials
+        .during(origin, () => agent.request({ origin, path: "/", method: "GET" }))
+        .then(
+          () => "answered",
+          (error: unknown) => error,
+        )
       yield* connections.awaitOpened(1)
       yield* Effect.promise(() => pool.close())
       assert.deepInclude(yield* Effect.promise(() => request), { code: "UND_ERR_DESTROYED" })

@@ -6,19 +6,18 @@
 import { Agent, errors, Pool } from "@effect/platform-node/Undici"
 import type { Connecting } from "./ConnectAttempt.ts"
 import { makeConnector, type Terms } from "./Connector.ts"
+import { DialLimit } from "./DialLimit.ts"
 import type { TransportSettings } from "./TransportSettings.ts"
 
 /** An agent, and the terms that all its sockets meet. */
 export interface PooledAgent {
   readonly agent: Agent
   readonly terms: Terms
+  readonly dials: DialLimit
 }
 
 /** Lists of pins beyond these take the place of the one that was not used for the longest time. */
 const maxAgents = 256
-
-/** The longest body before decoding: more than any registration may ask for after it. */
-const maxEncodedBytes = 17 * 1_048_576
 
 /** Agents by terms; `close` ends every socket. */
 export class AgentPool {
@@ -38,7 +37,7 @@ export class AgentPool {
     if (this.#isClosed) throw new errors.ClientDestroyedError()
     const terms: Terms = { pins: [...new Set(pins)].toSorted(), isExempt }
     const key = `${isExempt} ${terms.pins.join(" ")}`
-    const pooled = this.#agents.get(key) ?? { agent: this.#make(terms), terms }
+    const pooled = this.#agents.get(key) ?? this.#make(terms)
     // Back in as the youngest.
     this.#agents.delete(key)
     this.#agents.set(key, pooled)
@@ -71,10 +70,11 @@ export class AgentPool {
     }
   }
 
-  #make(terms: Terms): Agent {
+  #make(terms: Terms): PooledAgent {
     const { bodyTimeout, headersTimeout, keepAlive, maxConnectionsPerOrigin, maxHeaderBytes } = this.#settings
-    return new Agent({
-      connect: makeConnector(this.#settings, terms, this.#connecting),
+    const dials = new DialLimit()
+    const agent = new Agent({
+      connect: makeConnector(this.#settings, terms, this.#connecting, dials),
       // A pool for one connection, too: it gives a connection one request at a time.
       factory: (origin, options) => new Pool(origin, options),
       connections: maxConnectionsPerOrigin,
@@ -85,7 +85,7 @@ export class AgentPool {
       keepAliveTimeout: keepAlive,
       keepAliveMaxTimeout: keepAlive,
       maxHeaderSize: maxHeaderBytes,
-      maxResponseSize: maxEncodedBytes,
     })
+    return { agent, terms, dials }
   }
 }

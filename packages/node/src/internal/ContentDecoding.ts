@@ -27,17 +27,28 @@ export async function* decoded(
   else yield* through(body, decoderFor(coding), meter)
 }
 
+/** `bytesWritten` counts what it has made use of. */
+type Decoder = Transform & { readonly bytesWritten: number }
+
 async function* through(
   body: Readable,
-  decoder: Transform | undefined,
+  decoder: Decoder | undefined,
   meter?: DecoderMeter,
 ): AsyncGenerator<Uint8Array, void, undefined> {
   if (decoder === undefined) return yield* body
   if (meter !== undefined) count(decoder, meter)
   // What goes wrong shows at the decoder, which is destroyed with it.
   pipeline(body, decoder, () => {})
+  let came = 0
+  body.on("data", (piece: Uint8Array) => void (came += piece.length))
   yield* decoder
+  // All but gzip's leave what follows the end of the coding alone, without a word.
+  if (!(decoder instanceof Zlib.Gunzip) && came > decoder.bytesWritten) throw trailingBytes()
 }
+
+/** With the code that gzip has for it. */
+const trailingBytes = (): Error =>
+  Object.assign(new Error("the body goes on behind the end of its coding"), { code: "Z_DATA_ERROR" })
 
 /** What leaves the decoder, and not merely what is taken from it. */
 const count = (decoder: Transform, meter: DecoderMeter): void => {
@@ -53,7 +64,7 @@ const chunkSize = 16 * 1_024
 /** RFC 9659: the window that decoders on the web have to have, so that no frame can claim more memory. */
 const zstdParams = { [Zlib.constants.ZSTD_d_windowLogMax]: 23 }
 
-const decoderFor = (coding: string): Transform | undefined => {
+const decoderFor = (coding: string): Decoder | undefined => {
   switch (coding) {
     case "gzip":
     case "x-gzip":
@@ -68,7 +79,7 @@ const decoderFor = (coding: string): Transform | undefined => {
 }
 
 /** RFC 9110 section 8.4.1.2: "deflate" is the zlib format, whose first byte names method 8; some servers send it raw. */
-const inflation = async (body: Readable): Promise<[Readable, Transform]> => {
+const inflation = async (body: Readable): Promise<[Readable, Decoder]> => {
   const pieces: AsyncIterator<Uint8Array> = body[Symbol.asyncIterator]()
   const first = await pieces.next()
   const isZlib = first.done !== true && ((first.value[0] ?? 0) & 0x0f) === 8

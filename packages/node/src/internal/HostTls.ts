@@ -5,24 +5,34 @@
 import { bareHost, canonicalHost } from "@effect-jwks/core"
 import type { RuleIssue } from "@effect-jwks/core/OptionSchema"
 import * as Result from "effect/Result"
-import { constants } from "node:crypto"
+import { constants, X509Certificate } from "node:crypto"
 import * as Tls from "node:tls"
 import { certificatesIn, type CheckedOptions, type CheckedTls, hostRule } from "./OptionsSchema.ts"
 
+/** TLS with one host. */
+export interface TlsTerms {
+  readonly connect: Tls.ConnectionOptions
+  /** The trust store, for those who look for a path to it. */
+  readonly trusted: () => ReadonlyArray<X509Certificate>
+}
+
 /** TLS by host name. */
-export type HostTls = (hostname: string) => Tls.ConnectionOptions
+export type HostTls = (hostname: string) => TlsTerms
 
 /** Loads certificates and keys; says which options do not go together. */
 export const resolveTls = (given: CheckedOptions): Result.Result<HostTls, ReadonlyArray<RuleIssue>> => {
   const issues: Array<RuleIssue> = []
-  const contextOf = (options: CheckedTls, field: string): Tls.ConnectionOptions => {
+  const contextOf = (options: CheckedTls, field: string): TlsTerms => {
+    const trusted = trustedBy(options)
     const made = makeContext(options)
-    if (Result.isSuccess(made)) return { secureContext: made.success, rejectUnauthorized: true }
+    if (Result.isSuccess(made)) {
+      return { connect: { secureContext: made.success, rejectUnauthorized: true }, trusted }
+    }
     issues.push({ ...made.failure, field: [field, made.failure.field].filter(Boolean).join(".") })
-    return {}
+    return { connect: {}, trusted }
   }
   const top = contextOf(given, "")
-  const byHost = new Map<string, Tls.ConnectionOptions>()
+  const byHost = new Map<string, TlsTerms>()
   for (const [host, options] of Object.entries(given.hosts ?? {})) {
     const canonical = canonicalHost(host)
     const field = `hosts.${host}`
@@ -38,12 +48,22 @@ const topOf = ({ ca, clientCertificate, defaultRoots }: CheckedOptions): Checked
   ...(defaultRoots !== undefined && { defaultRoots }),
 })
 
-const makeContext = ({
-  ca,
-  clientCertificate,
-  defaultRoots = true,
-}: CheckedTls): Result.Result<Tls.SecureContext, RuleIssue> => {
-  const own = (typeof ca === "string" ? [ca] : (ca ?? [])).flatMap(certificatesIn)
+const ownAuthorities = ({ ca }: CheckedTls): Array<string> =>
+  (typeof ca === "string" ? [ca] : (ca ?? [])).flatMap(certificatesIn)
+
+/** Read once, and only where somebody asks: there are more than a hundred default roots. */
+const trustedBy = (options: CheckedTls): (() => ReadonlyArray<X509Certificate>) => {
+  let read: ReadonlyArray<X509Certificate> | undefined
+  return () =>
+    (read ??= [
+      ...ownAuthorities(options),
+      ...((options.defaultRoots ?? true) ? Tls.getCACertificates("default") : []),
+    ].map((pem) => new X509Certificate(pem)))
+}
+
+const makeContext = (options: CheckedTls): Result.Result<Tls.SecureContext, RuleIssue> => {
+  const { clientCertificate, defaultRoots = true } = options
+  const own = ownAuthorities(options)
   if (!defaultRoots && own.length === 0)
     return Result.fail({ field: "defaultRoots", rule: "leaves nobody to trust: give ca as well" })
   return Result.try({

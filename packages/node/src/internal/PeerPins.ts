@@ -1,20 +1,25 @@
 /**
- * Which public keys vouch for a connection: those of the certificates on a verified path from the
- * server's own certificate upwards.
+ * Which public keys vouch for a connection: those of the certificates on the very path that TLS verified,
+ * from the server's own certificate up to one in the trust store.
  *
- * A server may append any certificate to the chain that it presents, the pinned and public one of a CA
- * that has nothing to do with it too, and Node links what was presented by order or by name. So a
- * certificate counts only when it is a CA within its validity and the one below it bears its signature.
+ * Node does not say which path that was, and shows what the server sent: to that a server may append any
+ * certificate, the pinned and public one of a CA that has nothing to do with it, and others that lead
+ * there by signatures that hold but under constraints that do not. So the path is found here as OpenSSL
+ * finds it: at each step an issuer from the trust store if there is one, else the first fitting one that was
+ * sent. What OpenSSL checked of it (constraints, path lengths, extended key usage, critical extensions,
+ * algorithms) is checked then.
  */
-import { createHash, X509Certificate } from "node:crypto"
-import type { DetailedPeerCertificate, TLSSocket } from "node:tls"
+import { createHash, type X509Certificate } from "node:crypto"
+import type { TLSSocket } from "node:tls"
 
 /** The base64 SHA-256 digests of SubjectPublicKeyInfo (RFC 7469 section 2.4) of a verified connection, the server's own first. */
-export const verifiedPins = (socket: TLSSocket, now: number): ReadonlyArray<string> => {
-  // In this order: Node 22 takes a connection's chain apart while it makes X509Certificates of it.
-  const byName = linked(socket.getPeerCertificate(true))
+export const verifiedPins = (
+  socket: TLSSocket,
+  trusted: ReadonlyArray<X509Certificate>,
+  now: number,
+): ReadonlyArray<string> => {
   const own = socket.getPeerX509Certificate()
-  return own === undefined ? [] : pathsFrom(own, [...byName, ...presented(own)], now).map(spkiPin)
+  return own === undefined ? [] : verifiedPath(own, presented(own), trusted, now).map(spkiPin)
 }
 
 /** The base64 SHA-256 digest of a certificate's SubjectPublicKeyInfo. */
@@ -36,40 +41,36 @@ const presented = (own: X509Certificate): ReadonlyArray<X509Certificate> => {
   return chain
 }
 
-/** What Node linked by name, which ends with a root that servers usually do not send. */
-const linked = (own: DetailedPeerCertificate): ReadonlyArray<X509Certificate> => {
-  const chain: Array<X509Certificate> = []
-  const seen = new Set<DetailedPeerCertificate>()
-  for (let next = own; next?.raw !== undefined && !seen.has(next) && seen.size < maxCertificates;) {
-    seen.add(next)
-    chain.push(new X509Certificate(next.raw))
-    next = next.issuerCertificate
-  }
-  return chain
-}
-
-/** Everything that is reached from `own` by signatures that hold. */
-const pathsFrom = (
+/** The path from `own` to the trust store; `own` alone where it is not found. */
+const verifiedPath = (
   own: X509Certificate,
-  candidates: ReadonlyArray<X509Certificate>,
+  sent: ReadonlyArray<X509Certificate>,
+  trusted: ReadonlyArray<X509Certificate>,
   now: number,
 ): ReadonlyArray<X509Certificate> => {
-  const left = new Map(candidates.map((certificate) => [certificate.fingerprint256, certificate]))
-  const reached = [own]
+  const path = [own]
+  const seen = new Set([own.fingerprint256])
+  let isTrusted = false
   // An array that grows is walked to its end.
-  for (const child of reached) {
-    for (const [fingerprint, issuer] of left) {
-      if (!vouchesFor(issuer, child, now)) continue
-      left.delete(fingerprint)
-      reached.push(issuer)
-    }
+  for (const child of path) {
+    const anchor = trusted.find((issuer) => isValid(issuer, now) && hasSigned(issuer, child))
+    isTrusted ||= anchor !== undefined
+    // Above the trust store nothing counts that is not in it.
+    const issuer = anchor ?? (isTrusted ? undefined : sent.find((candidate) => mayIssue(candidate, child, seen, now)))
+    if (issuer === undefined || seen.has(issuer.fingerprint256) || path.length === maxCertificates) break
+    // OpenSSL takes the first that fits by name, and refuses the chain if that has not signed.
+    if (anchor === undefined && !hasSigned(issuer, child)) break
+    seen.add(issuer.fingerprint256)
+    path.push(issuer)
   }
-  return reached
+  return isTrusted ? path : [own]
 }
 
-const vouchesFor = (issuer: X509Certificate, child: X509Certificate, now: number): boolean =>
-  issuer.ca &&
-  issuer.validFromDate.getTime() <= now &&
-  now <= issuer.validToDate.getTime() &&
-  child.checkIssued(issuer) &&
-  child.verify(issuer.publicKey)
+const isValid = ({ validFromDate, validToDate }: X509Certificate, now: number): boolean =>
+  validFromDate.getTime() <= now && now <= validToDate.getTime()
+
+const mayIssue = (issuer: X509Certificate, child: X509Certificate, seen: ReadonlySet<string>, now: number): boolean =>
+  !seen.has(issuer.fingerprint256) && isValid(issuer, now) && child.checkIssued(issuer)
+
+const hasSigned = (issuer: X509Certificate, child: X509Certificate): boolean =>
+  child.checkIssued(issuer) && child.verify(issuer.publicKey)

@@ -2,6 +2,7 @@
  * A tunnel through an HTTP proxy (RFC 9110 section 9.3.6), for http as for https: TLS, certificates and
  * pins are those of the target, and the proxy sees its name alone.
  */
+import { errors } from "@effect/platform-node/Undici"
 import { bareHost } from "@effect-jwks/core"
 import * as Http from "node:http"
 import * as Https from "node:https"
@@ -31,43 +32,63 @@ export interface TunnelSettings {
   readonly maxHeaderBytes: number
 }
 
+/** Is told what is open, so that somebody else can end it. */
+type Hold = (open: Http.ClientRequest | Socket) => void
+
 /** The host as a server's TLS name; addresses have none (RFC 6066 section 3). */
 export const serverName = (hostname: string): string => (isIP(hostname) === 0 ? hostname.replace(/\.$/, "") : "")
 
-/** Sends CONNECT to a proxy; `hold` is told what is open, so that somebody else can end it. */
+/** Sends CONNECT to a proxy. What the target said already can be read from the socket. */
 export const openTunnel = async (
   proxy: Proxy,
   target: Target,
   settings: TunnelSettings,
-  hold: (open: Http.ClientRequest | Socket) => void,
+  hold: Hold,
 ): Promise<Socket> => {
   const request = connectRequest(proxy, target, settings)
-  hold(request)
-  const {
-    head,
-    socket,
-    status = 0,
-  } = await new Promise<Accepted>((resolve, reject) => {
-    request.on("error", reject)
-    request.once("close", () => reject(Object.assign(new Error("the proxy left"), { code: "ECONNRESET" })))
-    request.once("connect", (response, socket: Socket, head) => resolve({ status: response.statusCode, socket, head }))
-    request.end()
-  })
-  hold(socket)
-  socket.on("error", () => {})
+  const answered = answerTo(request, hold)
+  request.end()
+  const { socket, status } = await finalAnswer(await answered, settings, hold)
   if (status !== 200) {
     socket.destroy()
-    throw Object.assign(new Error("the proxy opened no tunnel"), { code: `ERR_PROXY_TUNNEL_${status ?? 0}` })
+    throw Object.assign(new Error("the proxy opened no tunnel"), { code: `ERR_PROXY_TUNNEL_${status}` })
   }
-  if (head.length > 0) socket.unshift(head)
   return socket
 }
 
-interface Accepted {
-  readonly status: number | undefined
+interface Answered {
+  readonly status: number
   readonly socket: Socket
-  /** What the target said already. */
-  readonly head: Buffer
+}
+
+const answerTo = (request: Http.ClientRequest, hold: Hold): Promise<Answered> =>
+  new Promise((resolve, reject) => {
+    hold(request)
+    request.on("error", reject)
+    request.once("close", () => reject(Object.assign(new Error("the proxy left"), { code: "ECONNRESET" })))
+    request.once("connect", ({ statusCode: status = 0 }, socket: Socket, head) => {
+      hold(socket)
+      // Once, however many answers it brings: between its users, an error must not end the process.
+      if (socket.listenerCount("error") === 0) socket.on("error", () => {})
+      if (head.length > 0) socket.unshift(head)
+      resolve({ status, socket })
+    })
+  })
+
+/** Passes over interim responses (RFC 9110 section 15.2), each of which Node takes for the answer to CONNECT. */
+const finalAnswer = async (answered: Answered, settings: TunnelSettings, hold: Hold): Promise<Answered> => {
+  const { maxHeaderBytes: maxHeaderSize } = settings
+  const { socket, status } = answered
+  // 101 is as final as any other: nobody asked for another protocol.
+  if (status < 100 || status > 199 || status === 101) return answered
+  // All of them together are no longer than one header section may be.
+  if (socket.bytesRead - socket.readableLength > maxHeaderSize) {
+    socket.destroy()
+    throw new errors.HeadersOverflowError()
+  }
+  // Never sent: it reads the next answer to the one that was.
+  const next = Http.request({ method: "CONNECT", createConnection: () => socket, maxHeaderSize })
+  return finalAnswer(await answerTo(next, hold), settings, hold)
 }
 
 const connectRequest = (

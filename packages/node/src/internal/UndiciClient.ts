@@ -29,15 +29,17 @@ export const makeClient = (
     return Effect.tryPromise({
       try: async () => {
         refuseOutright(request, url, isExempt, demand.pins)
-        const { agent, terms } = pool.get(demand.pins, isExempt)
-        const answer = await askingUntil(signal, () =>
-          agent.request({
-            origin: url.origin,
-            path: `${url.pathname}${url.search}`,
-            method: request.method,
-            headers: { "accept-encoding": acceptedCodings, ...endToEnd(request) },
-            signal,
-          }),
+        const { agent, dials, terms } = pool.get(demand.pins, isExempt)
+        const answer = await dials.during(url.origin, () =>
+          askingUntil(signal, () =>
+            agent.request({
+              origin: url.origin,
+              path: `${url.pathname}${url.search}`,
+              method: request.method,
+              headers: { "accept-encoding": acceptedCodings, ...endToEnd(request) },
+              signal,
+            }),
+          ),
         )
         const response = HttpClientResponse.fromWeb(request, toWeb(answer, meter))
         // What the connection was checked against, which its agent knows.

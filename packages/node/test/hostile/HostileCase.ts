@@ -96,6 +96,8 @@ export interface HostileCase {
    * one of this machine; or by the stock fetch client. Default: `direct`.
    */
   readonly via?: "direct" | "proxy" | "fetch"
+  /** What the proxy answers before it opens a tunnel. */
+  readonly proxyInterim?: Answer
   /** What the proxy answers instead of opening a tunnel. */
   readonly proxyAnswer?: Answer
   /** What the http server says before it is asked. */

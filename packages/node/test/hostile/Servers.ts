@@ -8,7 +8,7 @@ import { createServer as createHttpServer } from "node:http"
 import * as Net from "node:net"
 import * as Tls from "node:tls"
 import { type Connections, listen } from "../support/Listening.ts"
-import type { Act, Answer } from "./Answer.ts"
+import { type Act, type Answer, send } from "./Answer.ts"
 import * as Authorities from "./Authorities.ts"
 import type { Asked, Place } from "./HostileCase.ts"
 
@@ -20,6 +20,8 @@ export interface ServersOptions {
   readonly answer: (asked: Omit<Asked, "nth">) => Answer
   readonly certificate: (host: string) => Authorities.Chain
   readonly asksForCertificate: boolean
+  /** What the proxy says before it opens a tunnel. */
+  readonly proxyInterim: Answer
   /** What the proxy says instead of opening a tunnel. */
   readonly proxyAnswer: Answer | undefined
   /** What the http server says before it is asked. */
@@ -66,9 +68,10 @@ export const openServers = Effect.fnUntraced(function* (
   proxy.on("connect", (request, socket: Net.Socket) => {
     socket.on("error", () => {})
     if (options.proxyAnswer !== undefined) return perform(socket, options.proxyAnswer, () => {})
-    socket.write("HTTP/1.1 200 Connected\r\n\r\n")
-    const port = Number(request.url?.split(":").at(-1))
-    ;(port === 443 || port === https.port ? secure : plain).emit("connection", socket)
+    perform(socket, [...options.proxyInterim, send("HTTP/1.1 200 Connected\r\n\r\n")], () => {
+      const port = Number(request.url?.split(":").at(-1))
+      ;(port === 443 || port === https.port ? secure : plain).emit("connection", socket)
+    })
   })
   const http = yield* listen(plain)
   const https = yield* listen(secure)

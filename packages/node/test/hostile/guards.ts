@@ -277,7 +277,8 @@ export const guards = {
   coding_known: guard("A body under an unknown content coding is not read.", "core/src/http/GuardedGet.ts"),
   coding_single: guard("A body under several content codings is not read.", "core/src/http/GuardedGet.ts"),
   bombs: guard("The limit counts decoded bytes, not those that came.", "core/src/http/GuardedGet.ts"),
-  encoded_limit: guard("Bytes that decode to nothing are counted as well.", "node/src/internal/AgentPool.ts"),
+  coding_end: guard("Nothing follows the end of a coding.", "node/src/internal/ContentDecoding.ts"),
+  wire_limit: guard("All that comes is counted, also what comes to nothing.", "node/src/internal/WireLimit.ts"),
   zstd_window: guard("No zstd frame claims more memory than the web's 8 MiB.", "node/src/internal/ContentDecoding.ts"),
   coding_undone_whole: guard(
     "A compressed body that broke off is never taken for whole.",
@@ -325,13 +326,22 @@ export const guards = {
     "node/src/internal/HostTls.ts",
   ),
   proxy_tunnel: guard("A proxy that does not open the tunnel is not talked through.", "node/src/internal/Tunnel.ts"),
+  proxy_interim: guard("Interim responses of a proxy are passed over.", "node/src/internal/Tunnel.ts"),
+  proxy_interim_bytes: guard(
+    "All interim responses of a proxy have at most maxHeaderBytes.",
+    "node/src/internal/Tunnel.ts",
+  ),
+  client_speaks_first: guard(
+    "Nothing that comes before the request is an answer to it, and nobody connects again for it.",
+    "node/src/internal/Connector.ts",
+  ),
   pins_match: guard("A server without a pinned key is not asked.", "node/src/internal/Connector.ts"),
   pins_verified_path: guard(
     "Only certificates that vouch for the server count, not whatever it sends along.",
     "node/src/internal/PeerPins.ts",
   ),
-  pins_path_signature: guard(
-    "A certificate vouches by its signature, not by its name.",
+  pins_trust_store_first: guard(
+    "The path that TLS verified counts, not another that was sent along.",
     "node/src/internal/PeerPins.ts",
   ),
   pins_every_hop: guard("Pins go with every hop.", "core/src/http/GuardedGet.ts"),

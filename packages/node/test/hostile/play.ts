@@ -48,6 +48,7 @@ const playOnce = Effect.fnUntraced(function* (
     scheme: hostile.scheme ?? "http",
     certificate: (name) => (hostile.certificate ?? Authorities.goodChain)(name, isLying),
     asksForCertificate: hostile.asksForCertificate ?? false,
+    proxyInterim: hostile.proxyInterim ?? [],
     proxyAnswer: hostile.proxyAnswer,
     greeting: hostile.greeting,
     answer: (asked): Answer => {

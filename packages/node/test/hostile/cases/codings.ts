@@ -119,7 +119,42 @@ export const codingCases: ReadonlyArray<HostileCase> = [
     },
   ),
   ...about(
-    "encoded_limit",
+    "coding_end",
+    ...codings.map(([coding, encode]): CaseOf => ({
+      title: `${coding} that something follows`,
+      answer: () => coded(coding, Buffer.concat([encode(body), Buffer.from("more")])),
+      expected: fails("TransportFailed", "(Z_DATA_ERROR)"),
+    })),
+    {
+      title: "raw deflate that something follows",
+      answer: () => coded("deflate", Buffer.concat([Zlib.deflateRawSync(body), Buffer.from("more")])),
+      expected: fails("TransportFailed", "(Z_DATA_ERROR)"),
+    },
+    {
+      title: "deflate that the same follows",
+      answer: () => coded("deflate", Buffer.concat([encoders.deflate(body), encoders.deflate(body)])),
+      expected: fails("TransportFailed", "(Z_DATA_ERROR)"),
+    },
+    {
+      title: "brotli that something follows without end",
+      retryPolicy: hasty,
+      answer: () => [send(head(200, ["Content-Encoding: br"])), send(encoders.br(body)), repeat("more".repeat(16_384))],
+      expected: fails("TransportFailed", "(Z_DATA_ERROR)"),
+    },
+    {
+      title: "gzip that zeros follow, as on a tape",
+      answer: () => coded("gzip", Buffer.concat([encoders.gzip(body), Buffer.alloc(100)])),
+      expected: holds("static-2"),
+    },
+    ...(["gzip", "zstd"] as const).map((coding): CaseOf => ({
+      title: `a good set in two parts of ${coding}`,
+      answer: () =>
+        coded(coding, Buffer.concat([encoders[coding](body.slice(0, 50)), encoders[coding](body.slice(50))])),
+      expected: holds("static-2"),
+    })),
+  ),
+  ...about(
+    "wire_limit",
     {
       title: "empty blocks of deflate without end",
       answer: () => [

@@ -237,6 +237,96 @@ export const framingCases: ReadonlyArray<HostileCase> = [
     ),
   ),
   ...about(
+    "wire_limit",
+    ...(
+      [
+        ["a chunk with an extension without end", `${statusLine}${chunked}\r\n1;x=`, "y".repeat(65_536)],
+        ["102 without end", "", "HTTP/1.1 102 Processing\r\n\r\n".repeat(2_000)],
+        ["103 with 15 kB of fields, without end", "", `HTTP/1.1 103 Early Hints\r\nX: ${"a".repeat(15_000)}\r\n\r\n`],
+      ] as const
+    ).map(([title, text, more]) =>
+      raw(
+        title,
+        text,
+        { retryPolicy: hasty, expected: fails("TransportFailed", "(UND_ERR_RES_EXCEEDED_MAX_SIZE)") },
+        repeat(more),
+      ),
+    ),
+    raw(
+      "a chunk with an extension of 1 MiB",
+      `${statusLine}${chunked}\r\n${hex(body.length)};x=${"y".repeat(1_048_576)}\r\n${chunks.slice(chunks.indexOf("\r\n") + 2)}`,
+      {
+        expected: holds("static-2"),
+      },
+    ),
+  ),
+  ...about(
+    "client_speaks_first",
+    ...(
+      [
+        ["a good set", field("X: x")],
+        ["the greeting of a mail server", "220 mail.idp.test ESMTP\r\n"],
+      ] as const
+    ).map(([what, text]) =>
+      proxy(
+        `${what} through a proxy before anybody has asked`,
+        [send(`HTTP/1.1 200 OK\r\n\r\n${text}`)],
+        "(ERR_SPOKE_FIRST)",
+      ),
+    ),
+    proxy(
+      "a proxy that opens a tunnel and has a body as well",
+      [send("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello")],
+      "(ERR_SPOKE_FIRST)",
+    ),
+  ),
+  ...about(
+    "proxy_interim",
+    ...(
+      [
+        ["100", "HTTP/1.1 100 Continue\r\n\r\n"],
+        ["103 with fields", "HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n"],
+        ["102 twenty times", "HTTP/1.1 102 Processing\r\n\r\n".repeat(20)],
+      ] as const
+    ).map(([what, text]): CaseOf => ({
+      title: `a proxy that says ${what} before it opens the tunnel`,
+      via: "proxy",
+      when: "first",
+      keepsAlive: true,
+      proxyInterim: [send(text)],
+      answer: response({ body, closes: false }),
+      expected: holds("static-2"),
+    })),
+    proxy(
+      "a proxy that says 100 and then that it will not",
+      [send("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 403 No\r\n\r\n")],
+      "(ERR_PROXY_TUNNEL_403)",
+    ),
+    proxy(
+      "a proxy that says 100 and ends the connection",
+      [send("HTTP/1.1 100 Continue\r\n\r\n"), finish],
+      "(ECONNRESET)",
+    ),
+    proxy(
+      "a proxy that says 100 and then garbage",
+      [send("HTTP/1.1 100 Continue\r\n\r\n"), send("GARBAGE\r\n\r\n")],
+      "(HPE_",
+    ),
+    proxy(
+      "a proxy that changes to a protocol that nobody asked for",
+      [send("HTTP/1.1 101 Switching Protocols\r\nUpgrade: h2c\r\nConnection: upgrade\r\n\r\n")],
+      "(ERR_PROXY_TUNNEL_101)",
+    ),
+  ),
+  ...about("proxy_interim_bytes", {
+    ...proxy(
+      "a proxy that says 102 without end",
+      [repeat("HTTP/1.1 102 Processing\r\n\r\n".repeat(100))],
+      "(UND_ERR_HEADERS_OVERFLOW)",
+    ),
+    http: { connectTimeout: "1 second" },
+  }),
+  ...about(
     "header_bytes",
     ...(
       [

@@ -104,5 +104,21 @@ export const timeoutCases: ReadonlyArray<HostileCase> = [
       http: { connectTimeout: "150 millis" },
       expected: fails("TransportFailed", "(UND_ERR_CONNECT_TIMEOUT)"),
     },
+    {
+      title: "a proxy that says 102, and then nothing more",
+      via: "proxy",
+      when: "first",
+      proxyAnswer: [send("HTTP/1.1 102 Processing\r\n\r\n")],
+      http: { connectTimeout: "150 millis" },
+      expected: fails("TransportFailed", "(UND_ERR_CONNECT_TIMEOUT)"),
+    },
+    {
+      title: "a proxy that says 102 over and over, byte by byte",
+      via: "proxy",
+      when: "first",
+      proxyAnswer: [drip("HTTP/1.1 102 Processing\r\n\r\n", 1)],
+      http: { connectTimeout: "150 millis" },
+      expected: fails("TransportFailed", "(UND_ERR_CONNECT_TIMEOUT)"),
+    },
   ),
 ]
