@@ -42,12 +42,19 @@ export const coreFloors: Readonly<Record<string, number>> = {
   "cache/RefreshScheduler.ts": 4,
   "cache/FetchPermits.ts": 4,
 
+  "cache/Snapshots.ts": 3,
+  "cache/HeldSnapshot.ts": 3,
   "cache/LocatedFetch.ts": 3,
   "cache/Revalidation.ts": 3,
 
   "http/JwksFetch.ts": 2,
   "http/Discovery.ts": 2,
+  "persistence/SnapshotSeal.ts": 2,
   "persistence/SnapshotStore.ts": 2,
+  "persistence/SnapshotReader.ts": 2,
+  "persistence/StoreHealth.ts": 2,
+  "persistence/SnapshotWriter.ts": 2,
+  "persistence/SnapshotId.ts": 2,
   "fleet/RefreshLease.ts": 2,
   "metrics/JwksMetrics.ts": 2,
 
@@ -84,7 +91,7 @@ export const coreFloors: Readonly<Record<string, number>> = {
 }
 
 /** Lines of {@link coreFloors} that nobody has built yet. */
-export const planned: ReadonlyArray<string> = ["persistence/Snapshot.ts"]
+export const planned: ReadonlyArray<string> = []
 
 /**
  * Doors between two rooms of one floor, each with its reason. `to` may be a folder. A door that no import

@@ -59,10 +59,28 @@ export type JwksEventBody =
       readonly confirmed: boolean
       readonly retryAfterMillis?: number
     }
+  /** A set came back from its snapshot, with the times that it had. */
+  | {
+      readonly _tag: "SnapshotRestored"
+      readonly keys: number
+      readonly fetchedAt: number
+      readonly expiresAt: number
+      readonly staleUntil: number
+    }
   /** A stored snapshot was not used. */
   | { readonly _tag: "SnapshotIgnored"; readonly rule: string }
-  /** A snapshot could not be read or written. */
-  | { readonly _tag: "SnapshotFailed"; readonly rule: string }
+  /**
+   * The provider's snapshot could not be read, written or removed; told once, until it succeeds. `isFirst`:
+   * nobody's trouble with the store was told before, or it is this snapshot's alone.
+   */
+  | {
+      readonly _tag: "SnapshotFailed"
+      readonly operation: "read" | "write" | "remove"
+      readonly rule: string
+      readonly isFirst: boolean
+    }
+  /** The store can be read again, or written again, as this provider's snapshot shows. */
+  | { readonly _tag: "SnapshotStoreRecovered"; readonly operation: "read" | "write" }
 
 /** One event. */
 export type JwksEvent = JwksEventBody & JwksEventContext

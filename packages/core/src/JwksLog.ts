@@ -51,7 +51,17 @@ export const logLine = (event: JwksEvent): LogLine | undefined => {
     case "SnapshotIgnored":
       return { level: "Warn", message: `a stored snapshot was ignored: ${event.rule}` }
     case "SnapshotFailed":
-      return { level: "Warn", message: `the snapshot store failed: ${event.rule}` }
+      return {
+        level: event.isFirst ? "Warn" : "Debug",
+        message: `the JWKS snapshot could not be ${pastTense[event.operation]}: ${event.rule}`,
+      }
+    case "SnapshotStoreRecovered":
+      return { level: "Info", message: `JWKS snapshots can be ${pastTense[event.operation]} again` }
+    case "SnapshotRestored":
+      return {
+        level: "Debug",
+        message: `JWKS restored from its snapshot: ${event.keys} keys of ${iso(event.fetchedAt)}`,
+      }
     case "ProviderRegistered":
       return {
         level: "Debug",
@@ -64,6 +74,8 @@ export const logLine = (event: JwksEvent): LogLine | undefined => {
       return undefined
   }
 }
+
+const pastTense = { read: "read", write: "written", remove: "removed" }
 
 const iso = (millis: number): string =>
   Number.isFinite(millis) ? DateTime.formatIso(DateTime.makeUnsafe(millis)) : "never"

@@ -70,9 +70,7 @@ export class JwksRegistry extends Context.Service<JwksRegistry, JwksRegistryServ
       Effect.gen(function* () {
         const client = yield* HttpClient.HttpClient
         const metrics = yield* JwksMetrics
-        // Required from the start, so that snapshots change no signature.
-        yield* Persistence.Persistence
-        return yield* makeRegistry(options, client, metrics)
+        return yield* makeRegistry(options, client, yield* Persistence.Persistence, metrics)
       }),
     )
   }

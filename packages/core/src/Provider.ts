@@ -3,6 +3,7 @@
  * made definite (milliseconds, nothing absent) as the cache works with them.
  */
 import type * as Duration from "effect/Duration"
+import type * as Redacted from "effect/Redacted"
 import { allJwsAlgorithms, type JwsAlgorithm } from "./jwk/Jwk.ts"
 
 /** How back-off delays are randomised: not at all, from 0 to the backoff, or from the previous delay. */
@@ -89,6 +90,9 @@ export interface ProviderRegistration extends ProviderSettings {
   readonly issuer?: string
 }
 
+/** A secret that signs snapshots, as text (its UTF-8 form) or bytes. */
+export type SnapshotKey = string | Uint8Array | Redacted.Redacted<string> | Redacted.Redacted<Uint8Array>
+
 /** Options of the registry. */
 export interface JwksRegistryOptions {
   /** `false` lets registrations allow http. Default: `true`. */
@@ -111,9 +115,14 @@ export interface JwksRegistryOptions {
   readonly idleAfter?: Duration.Input
   /** Whether metrics carry `tenant` and `provider`. Default: `"provider"`. */
   readonly metricLabels?: "provider" | "none"
-  /** Key or keys that sign snapshots. */
-  readonly snapshotKey?: string | Uint8Array | ReadonlyArray<string | Uint8Array>
-  /** Whether unsigned snapshots are accepted. Default: `false`. */
+  /**
+   * Key or keys that sign snapshots (HMAC-SHA-256), at most 16: the first signs, each may have signed. 32
+   * random bytes are a good one. Default: a random one, which no other process can know.
+   */
+  readonly snapshotKey?: SnapshotKey | ReadonlyArray<SnapshotKey>
+  /** What the storage keys of this registry's snapshots begin with. Default: `effect-jwks`. */
+  readonly snapshotNamespace?: string
+  /** Whether unsigned snapshots are accepted, and written where there is no key. Default: `false`. */
   readonly unsignedSnapshots?: boolean
   /** Events that a slow subscriber may lag behind before the oldest are dropped. Default: 1024. */
   readonly eventBuffer?: number

@@ -9,6 +9,7 @@ import type * as Exit from "effect/Exit"
 import * as FiberSet from "effect/FiberSet"
 import * as HttpClient from "effect/http/HttpClient"
 import * as HttpClientRequest from "effect/http/HttpClientRequest"
+import type * as Persistence from "effect/persistence/Persistence"
 import * as PubSub from "effect/PubSub"
 import * as Result from "effect/Result"
 import type * as Scope from "effect/Scope"
@@ -19,6 +20,7 @@ import type { HitSlot } from "./cache/HitSlot.ts"
 import { type CacheEnvironment, ProviderCache } from "./cache/ProviderCache.ts"
 import { RefreshScheduler } from "./cache/RefreshScheduler.ts"
 import type { Superseded } from "./cache/Resolving.ts"
+import { Snapshots } from "./cache/Snapshots.ts"
 import { TransportGuards } from "./http/Transport.ts"
 import * as Instant from "./Instant.ts"
 import {
@@ -34,9 +36,16 @@ import { logLine } from "./JwksLog.ts"
 import type { JwksRegistryService } from "./JwksRegistryService.ts"
 import type { JwksMetrics, ProviderMetrics } from "./metrics/JwksMetrics.ts"
 import { noneHasIt } from "./NoneHasIt.ts"
-import { persistAll, restore } from "./persistence/SnapshotStore.ts"
+import { makeSeal } from "./persistence/SnapshotSeal.ts"
+import { openStore } from "./persistence/SnapshotStore.ts"
 import { type JwksRegistryOptions, sourceUrl } from "./Provider.ts"
-import { type ResolvedOptions, resolveOptions, resolveRegistration, urlPolicyOf } from "./registration/Registration.ts"
+import {
+  type ResolvedOptions,
+  resolveOptions,
+  resolveRegistration,
+  transportIdentity,
+  urlPolicyOf,
+} from "./registration/Registration.ts"
 import type { ResolvedKey, ResolveKeyOptions, WarmUpResult } from "./Resolved.ts"
 
 /** One provider's place in the registry, over all its generations. */
@@ -66,6 +75,7 @@ export interface AnswersNow {
 export const makeRegistry = Effect.fnUntraced(function* (
   given: JwksRegistryOptions,
   client: HttpClient.HttpClient,
+  persistence: Persistence.Persistence["Service"],
   metrics: JwksMetrics["Service"],
 ): Effect.fn.Return<JwksRegistryService & AnswersNow, InvalidRegistration, Scope.Scope> {
   const options = yield* Effect.fromResult(resolveOptions(given, yield* TransportGuards))
@@ -73,24 +83,35 @@ export const makeRegistry = Effect.fnUntraced(function* (
   const context = yield* Effect.context<never>()
   const fork = yield* FiberSet.makeRuntime<never, void, never>()
   const scheduler = new RefreshScheduler()
+  const clock = yield* Clock.Clock
+  const now = () => Instant.now(clock)
+  const seal = yield* makeSeal(options.snapshots)
+  const snapshots = new Snapshots(yield* openStore(persistence, options.snapshots.namespace, now), seal, now, fork)
   const environment: CacheEnvironment = {
     client: HttpClient.mapRequest(client, HttpClientRequest.setHeader("user-agent", options.userAgent)),
-    clock: yield* Clock.Clock,
+    clock,
     scheduler,
+    snapshots,
     permits: new FetchPermits(options.maxConcurrentFetches),
     context,
     fork,
     idleAfter: options.idleAfter,
   }
   const registry = new Registry(options, environment, metrics, events, context)
+  const closeSeries = metrics.openSnapshots(() => snapshots.reading())
   // Added last, so it runs first: waiters are told before their flights are interrupted.
   yield* Effect.addFinalizer(() =>
     Effect.andThen(
       Effect.sync(() => registry.close()),
-      PubSub.shutdown(events),
-    ),
+      Effect.flatMap(snapshots.close, (left) =>
+        left === 0 ? Effect.void : Effect.logWarning(`${left} JWKS snapshots are left unwritten`),
+      ),
+    ).pipe(Effect.andThen(PubSub.shutdown(events)), Effect.ensuring(Effect.sync(closeSeries))),
   )
   fork(scheduler.run)
+  if (!seal.outlivesProcess) {
+    yield* Effect.logInfo("JWKS snapshots will not outlive this process: they do with the option snapshotKey")
+  }
 
   const refused = options.providers.flatMap((registration, index) => {
     const registered = registry.register(registration, false)
@@ -179,8 +200,14 @@ class Registry {
         }),
       allStatuses: Effect.sync(() => this.#entries().map(({ cache }) => cache.status())),
       events: Stream.fromPubSub(this.#events),
-      persistAll,
-      restoreFromPersistence: restore,
+      persistAll: Effect.suspend(() =>
+        this.#environment.snapshots.persistAll(
+          this.#entries().map(({ cache }) => ({ subject: cache.snapshotTarget, held: cache.held })),
+        ),
+      ),
+      restoreFromPersistence: Effect.suspend(() =>
+        this.#environment.snapshots.restoreAll(this.#entries().map(({ cache }) => cache.snapshotTarget)),
+      ),
     }
   }
 
@@ -227,6 +254,10 @@ class Registry {
     )
     tenant.entries.set(provider.provider, entry)
     this.#placeSlot(provider.tenant)
+    // What was fetched from elsewhere, or otherwise, must not come back with a third registration.
+    if (last !== undefined && transportIdentity(last.provider) !== transportIdentity(provider)) {
+      this.#environment.snapshots.forget(last.snapshotTarget)
+    }
     last?.supersede()
     cache.observe({
       _tag: "ProviderRegistered",
@@ -246,6 +277,7 @@ class Registry {
     this.#placeSlot(tenant)
     entry.cache.supersede()
     entry.cache.observe({ _tag: "ProviderUnregistered" })
+    this.#environment.snapshots.forget(entry.cache.snapshotTarget)
     entry.metrics?.close()
     return true
   }

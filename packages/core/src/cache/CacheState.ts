@@ -8,6 +8,8 @@
  *     '--------------------'          '-------------------------'
  * ```
  *
+ * A snapshot makes `Ready` of `Empty`, and `Refreshing` of `Loading`.
+ *
  * A set past its stale window stays `Ready`, unusable, so that its validators can still save a body.
  * `F` is the flight: to this module only an identity, so that a late answer can be told from the
  * current one.
@@ -115,6 +117,18 @@ export const begin = <F>(state: CacheState<F>, flight: F): CacheState<F> => {
 export const succeed = <F>(state: CacheState<F>, flight: F, held: HeldSet, keep: boolean): CacheState<F> => {
   if (flightOf(state) !== flight) return state
   return keep ? ready(held, undefined) : empty
+}
+
+/** A set came back from a snapshot; a flight that is under way goes on. */
+export const restore = <F>(state: CacheState<F>, held: HeldSet): CacheState<F> => {
+  switch (state._tag) {
+    case "Empty":
+    case "Ready":
+      return { ...state, _tag: "Ready", held }
+    case "Loading":
+    case "Refreshing":
+      return { ...state, _tag: "Refreshing", held }
+  }
 }
 
 /** The flight failed: the held set, if any, stays. */

@@ -38,6 +38,8 @@ import type { Servable } from "./Question.ts"
 import { Refusals } from "./Refusals.ts"
 import { Resolving, type ResolvingPort, type Superseded } from "./Resolving.ts"
 import { type Revalidated, revalidate } from "./Revalidation.ts"
+import { locationOf } from "./HeldSnapshot.ts"
+import type { Adoption, RestoreTarget, Snapshots } from "./Snapshots.ts"
 import { statusOf } from "./StatusReport.ts"
 
 /** What the providers of one registry share. */
@@ -50,9 +52,13 @@ export interface CacheEnvironment {
   readonly context: Context.Context<never>
   /** Runs a flight in the layer's scope. */
   readonly fork: (flight: Effect.Effect<void>) => Fiber.Fiber<void>
+  readonly snapshots: Snapshots
   /** Providers that no resolve has used for so many milliseconds are left to expire. */
   readonly idleAfter: number
 }
+
+/** How long a provider that holds nothing waits for its snapshot before it asks upstream. */
+const snapshotWaitMillis = 250
 
 /** How long the timer waits before it tries again to get a permit. */
 const permitPauseMillis = 1_000
@@ -86,6 +92,11 @@ export class ProviderCache {
   #lastAttemptTimedOut: boolean
   /** What the issuer's metadata said last; outlives failed flights, and is no part of the set. */
   #location: JwksLocation | undefined
+  /** The look for a snapshot; over when it has found or lacked one, or has taken too long. */
+  #look: { readonly over: Deferred.Deferred<void>; readonly timer: ScheduledItem } | undefined
+  #hasLooked = false
+  /** What was stored is removed, since the document must not be. */
+  #isForgotten = false
   #end: "superseded" | "closed" | undefined
 
   constructor(
@@ -128,7 +139,7 @@ export class ProviderCache {
   start(): void {
     const state = this.#current
     this.#show(this.#now())
-    if (state._tag === "Empty" && state.failure === undefined && this.provider.settings.warm) this.#lineUp()
+    if (state._tag === "Empty" && this.provider.settings.warm) this.#lookForSnapshot()
   }
 
   /** What the next generation may take over. */
@@ -160,6 +171,7 @@ export class ProviderCache {
 
   #stop(end: "superseded" | "closed"): void {
     this.#end = end
+    this.#endLook()
     this.#environment.scheduler.cancel(this.#timer)
     this.#environment.permits.leaveLine(this.#turn)
     this.slot.close()
@@ -213,6 +225,7 @@ export class ProviderCache {
       freshly: (held) => ({ held, answers: this.#answersOf(held, "fresh") }),
       failure: () => this.#current.failure,
       flightUnderWay: () => CacheState.flightOf(this.#current),
+      looked: () => this.#looked(),
       join: (kind) => this.#join(kind),
       backgroundFlight: Effect.suspend(() => {
         // Asked for first: with a client that answers at once, lining up is the whole flight.
@@ -340,6 +353,76 @@ export class ProviderCache {
 
   #runSync<A>(effect: Effect.Effect<A>): A {
     return Effect.runSyncWith(this.#environment.context)(effect)
+  }
+
+  // ---------------------------------------------------------------------------
+  // Snapshots
+  // ---------------------------------------------------------------------------
+
+  /** Whose snapshots they are, to those who write and read them. */
+  get snapshotTarget(): RestoreTarget {
+    return {
+      provider: this.provider,
+      policy: this.#policy,
+      observe: (event) => this.observe(event),
+      adopt: (held) => this.#adopt(held),
+    }
+  }
+
+  /** The set that may be written now. */
+  get held(): CacheState.HeldSet | undefined {
+    return CacheState.heldOf(this.#current)
+  }
+
+  /** Where nothing is held, the store is asked once; the first flight waits for that, but not for long. */
+  #lookForSnapshot(): void {
+    if (this.#hasLooked || this.#end !== undefined) return
+    this.#hasLooked = true
+    const look = { over: Deferred.makeUnsafe<void>(), timer: new ScheduledItem(() => this.#endLook()) }
+    this.#look = look
+    this.#environment.snapshots.look(this.snapshotTarget, () => this.#endLook())
+    if (this.#look === look) this.#environment.scheduler.schedule(look.timer, this.#now().mono + snapshotWaitMillis)
+  }
+
+  #endLook(): void {
+    const look = this.#look
+    if (look === undefined) return
+    this.#look = undefined
+    this.#environment.scheduler.cancel(look.timer)
+    const state = this.#current
+    const mayFly = this.#end === undefined && this.provider.settings.warm
+    if (mayFly && state._tag === "Empty" && state.failure === undefined) this.#lineUp()
+    Deferred.doneUnsafe(look.over, Effect.void)
+  }
+
+  /** What a question to a provider that holds nothing waits for first. */
+  #looked(): Effect.Effect<void> {
+    if (CacheState.heldOf(this.#current) === undefined) this.#lookForSnapshot()
+    return this.#look === undefined ? Effect.void : Deferred.await(this.#look.over)
+  }
+
+  #adopt(restored: CacheState.HeldSet): Adoption {
+    const held = CacheState.heldOf(this.#current)
+    if (this.#end !== undefined || held?.receivedAt.wall === restored.receivedAt.wall) return "Known"
+    if (held !== undefined && held.receivedAt.wall > restored.receivedAt.wall) return "Older"
+    const now = this.#now()
+    if (this.provider.source._tag === "Discovered" && this.#location === undefined) {
+      this.#location = locationOf(restored, now)
+    }
+    this.resolving.forgetAbsences()
+    this.#set(CacheState.restore(this.#current, restored))
+    this.#observe(
+      {
+        _tag: "SnapshotRestored",
+        keys: restored.jwks.keys.length,
+        fetchedAt: restored.receivedAt.wall,
+        expiresAt: restored.expiresAt.wall,
+        staleUntil: restored.staleUntil.wall,
+      },
+      now,
+    )
+    this.#show(now)
+    return "Adopted"
   }
 
   // ---------------------------------------------------------------------------
@@ -479,6 +562,9 @@ export class ProviderCache {
     if (success._tag === "Confirmed") this.#counts.notModified += 1
     if (!answersAlike(success, before)) this.resolving.forgetAbsences()
     this.#set(CacheState.succeed(this.#current, flight, held, success.verdict.keep))
+    if (success.verdict.keep) this.#environment.snapshots.changed(this.snapshotTarget, held)
+    else if (!this.#isForgotten) this.#environment.snapshots.forget(this.snapshotTarget)
+    this.#isForgotten = !success.verdict.keep
 
     for (const event of eventsAfter(success, before, held, changes, failure, now, flight.startedAt)) {
       this.#observe(event, now)

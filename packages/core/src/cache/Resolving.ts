@@ -43,6 +43,8 @@ export interface ResolvingPort {
   readonly freshly: (held: HeldSet) => Servable
   readonly failure: () => Failure | undefined
   readonly flightUnderWay: () => Flight | undefined
+  /** Where nothing is held, waits for the look for a snapshot, which it begins if need be. */
+  readonly looked: () => Effect.Effect<void>
   /** Joins the flight under way or starts one. */
   readonly join: (kind: FlightKind) => Flight
   /** Has a flight fly in the background, in its turn, and waits for the end of it or of another before it. */
@@ -105,7 +107,7 @@ export class Resolving {
         return said.answer.exit
       }
       if (!again) this.#counts.misses += 1
-      return said === undefined ? this.#wait(question, now) : this.#settle(question, said, now)
+      return said === undefined ? this.#lookAndWait(question) : this.#settle(question, said, now)
     })
   }
 
@@ -133,12 +135,23 @@ export class Resolving {
         return servable.answers.jwks
       }
       if (!again) this.#counts.misses += 1
-      return this.#flight(now, true, (now, end) => {
-        const servable = end?._tag === "Refreshed" ? this.#port.freshly(end.held) : this.#port.servable(now, true)
-        if (servable?.answers.stale === true) this.#counts.staleMisses += 1
-        return servable?.answers.jwks
+      return Effect.flatMap(this.#port.looked(), () => {
+        const now = this.#port.now()
+        return this.#late(this.#port.servable(now, true)) ?? this.#resolveLate(now)
       })
     })
+  }
+
+  #resolveLate(now: Instant.Instant): Effect.Effect<ResolvedJwks, JwksUnavailable | Superseded> {
+    return this.#flight(now, true, (now, end) =>
+      this.#late(end?._tag === "Refreshed" ? this.#port.freshly(end.held) : this.#port.servable(now, true)),
+    )
+  }
+
+  /** The whole set, for somebody who had to wait for it. */
+  #late(servable: Servable | undefined): Exit.Exit<ResolvedJwks> | undefined {
+    if (servable?.answers.stale === true) this.#counts.staleMisses += 1
+    return servable?.answers.jwks
   }
 
   /** Revalidates now or joins the flight under way; ignores memory, back-off and budget. */
@@ -166,24 +179,44 @@ export class Resolving {
     if (ended !== undefined) return ended
     const now = this.#port.touch()
     if (this.#port.usability(now) !== "Unusable") return Effect.undefined
-    const failure = this.#port.failure()
-    if (failure !== undefined && this.#port.flightUnderWay() === undefined) return Effect.succeed(failure.reason)
-    return Effect.flatMap(this.#port.backgroundFlight, (end) => {
-      switch (end._tag) {
-        case "Refreshed":
-          return Effect.undefined
-        case "Failed":
-          // The provider was not asked: its turn is still to come.
-          return end.reason._tag === "NoPermit" ? this.warmUp : Effect.succeed(end.reason)
-        case "Superseded":
-          return this.#port.ended() ?? Effect.fail<Superseded>(end)
-      }
-    })
+    return Effect.flatMap(this.#port.looked(), () => this.#warmUpNow)
   })
+
+  readonly #warmUpNow: Effect.Effect<UnavailableReason | undefined, JwksUnavailable | Superseded> = Effect.suspend(
+    () => {
+      const ended = this.#port.ended()
+      if (ended !== undefined) return ended
+      if (this.#port.usability(this.#port.now()) !== "Unusable") return Effect.undefined
+      const failure = this.#port.failure()
+      if (failure !== undefined && this.#port.flightUnderWay() === undefined) return Effect.succeed(failure.reason)
+      return Effect.flatMap(this.#port.backgroundFlight, (end) => {
+        switch (end._tag) {
+          case "Refreshed":
+            return Effect.undefined
+          case "Failed":
+            // The provider was not asked: its turn is still to come.
+            return end.reason._tag === "NoPermit" ? this.warmUp : Effect.succeed(end.reason)
+          case "Superseded":
+            return this.#port.ended() ?? Effect.fail<Superseded>(end)
+        }
+      })
+    },
+  )
 
   // ---------------------------------------------------------------------------
   // Rules 4 and 5: no set that answers at once
   // ---------------------------------------------------------------------------
+
+  /** What holds nothing may have a snapshot; what that brought answers late, and is asked as it is. */
+  #lookAndWait(question: Question): Effect.Effect<ResolvedKey, ResolveError | Superseded> {
+    return Effect.flatMap(this.#port.looked(), () => {
+      const now = this.#port.now()
+      const servable = this.#port.servable(now, question.allowStale)
+      return servable === undefined
+        ? this.#wait(question, now)
+        : this.#settleLate(question, this.#ask(question, servable, now), now)
+    })
+  }
 
   #wait(question: Question, now: Instant.Instant): Effect.Effect<ResolvedKey, ResolveError | Superseded> {
     return Effect.flatten(

@@ -7,7 +7,7 @@ import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import type * as HttpClient from "effect/http/HttpClient"
 import { RefreshLease } from "../fleet/RefreshLease.ts"
-import { evaluate, type FreshnessVerdict, mergeNotModified } from "../http/Freshness.ts"
+import { evaluate, type FreshnessVerdict, mergeNotModified, storedFields } from "../http/Freshness.ts"
 import { type FetchFailure, retrySchedule } from "../http/RetryPolicy.ts"
 import type { Validators } from "../http/Validators.ts"
 import * as Instant from "../Instant.ts"
@@ -180,7 +180,7 @@ const judge = (
     jwks,
     jwksUrl: jwksUrl.href,
     validators: response.validators,
-    headers: response.headers,
+    headers: storedFields(response.headers),
     verdict: evaluate(response.headers, receivedAt.wall, provider.settings),
     receivedAt,
   })

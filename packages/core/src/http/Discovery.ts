@@ -12,7 +12,7 @@ import { displayUrl, type UnavailableReason } from "../JwksError.ts"
 import { parseJsonObject } from "../JsonObject.ts"
 import type { ResolvedSettings } from "../Provider.ts"
 import { checkUrl, isPlainUrlText, type UrlPolicy } from "../security/UrlPolicy.ts"
-import { evaluate, mergeNotModified } from "./Freshness.ts"
+import { evaluate, mergeNotModified, storedFields } from "./Freshness.ts"
 import { type Fetched, fetchJwks, type JwksResponse } from "./JwksFetch.ts"
 import { type JwksLocation, oauthMetadataUrl, openIdMetadataUrl } from "./IssuerMetadata.ts"
 import type { FetchFailure } from "./RetryPolicy.ts"
@@ -71,7 +71,7 @@ export const discover = Effect.fnUntraced(function* (
     jwksUrl: yield* Effect.fromResult(jwksUrlIn(response, options)),
     receivedAt,
     dueAt: dueAt(response.headers),
-    headers: response.headers,
+    headers: storedFields(response.headers),
     validators: response.validators,
     fetchedInFullAt: receivedAt,
     failures: 0,

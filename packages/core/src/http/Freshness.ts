@@ -123,23 +123,17 @@ export const evaluate = (headers: Fields, receivedAt: number, settings: Freshnes
 // 304
 // -----------------------------------------------------------------------------
 
-/** Fields of the connection or of the body, which a 304 does not replace (RFC 9111 sections 3.1 and 3.2). */
-const notUpdated = new Set([
-  "connection",
-  "content-encoding",
-  "content-length",
-  "content-range",
-  "content-type",
-  "keep-alive",
-  "proxy-authenticate",
-  "proxy-authentication-info",
-  "proxy-authorization",
-  "proxy-connection",
-  "te",
-  "trailer",
-  "transfer-encoding",
-  "upgrade",
-])
+/** The fields that {@link evaluate} reads: of a response nothing else is kept. */
+const readFields = ["age", "cache-control", "date", "expires", "vary"]
+
+/** What of a response's headers is stored with the set: no cookie that somebody set ends up in a snapshot. */
+export const storedFields = (received: Fields): Record<string, string> =>
+  Object.fromEntries(
+    readFields.flatMap((name) => {
+      const value = fieldOf(received, name)
+      return value === undefined ? [] : [[name, value]]
+    }),
+  )
 
 /**
  * The stored headers after a 304: its fields replace those of the same name (RFC 9111 section 4.3.4).
@@ -151,8 +145,10 @@ const notUpdated = new Set([
  */
 export const mergeNotModified = (stored: Fields, received: Fields): Record<string, string> => {
   const hopByHop = new Set((received["connection"] ?? "").split(",").map((name) => name.trim().toLowerCase()))
-  return Object.fromEntries([
-    ...Object.entries(stored).filter(([name]) => name !== "age" && name !== "date"),
-    ...Object.entries(received).filter(([name]) => !notUpdated.has(name) && !hopByHop.has(name)),
-  ])
+  return storedFields(
+    Object.fromEntries([
+      ...Object.entries(stored).filter(([name]) => name !== "age" && name !== "date"),
+      ...Object.entries(received).filter(([name]) => !hopByHop.has(name)),
+    ]),
+  )
 }

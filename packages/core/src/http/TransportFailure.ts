@@ -26,12 +26,15 @@ const refusalOf = (cause: unknown): UnavailableReason | undefined =>
 /** Codes of Node, OpenSSL, undici and llhttp look like this. */
 const code = /^[A-Z][A-Z0-9_]{2,63}$/
 
+/** The first code in an error's chain of causes. */
+export const codeIn = (error: unknown): string | undefined => firstIn(error, codeOf)
+
 /** A code such as `ECONNREFUSED` or `CERT_HAS_EXPIRED`. Messages are left alone: they may hold a URL with its query. */
 const codeOf = (cause: unknown): string | undefined =>
   hasProperty(cause, "code") && typeof cause.code === "string" && code.test(cause.code) ? cause.code : undefined
 
 /** The first that `find` finds in a chain of causes. */
-const firstIn = <A>(error: unknown, find: (cause: unknown) => A | undefined): A | undefined => {
+export const firstIn = <A>(error: unknown, find: (cause: unknown) => A | undefined): A | undefined => {
   let current = error
   try {
     for (let depth = 0; depth < 8; depth++) {

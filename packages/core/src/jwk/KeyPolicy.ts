@@ -157,12 +157,21 @@ const judgeKey = (key: unknown, rules: KeyRules): Result.Result<UsableKey, DropR
 const droppedKey = (key: unknown, reason: DropReason): DroppedKey =>
   isJsonObject(key) && isKid(key["kid"]) ? { kid: key["kid"], reason } : { reason }
 
+const isSecret = (reason: DropReason): boolean => reason === "PrivateKey" || reason === "SymmetricKey"
+
+/** What is kept of a key that nobody should have published: that it was there, so that it is dropped for the same reason again. */
+const withoutSecret = (key: unknown, reason: DropReason): JsonMembers => {
+  const { kid, kty } = isJsonObject(key) ? key : {}
+  return { kty, ...(isKid(kid) && { kid }), ...(reason === "PrivateKey" && { d: "" }) }
+}
+
 /**
  * Judges the entries of a JWK Set. The same key twice (`kid`, thumbprint and algorithms) is one entry.
  *
  * **Details**
  *
- * Also judges a held set again under another policy, from its `source`; `maxKeys` is not looked at here.
+ * Also judges a held set again under another policy, from its `source`, in which secrets that were published
+ * are blotted out; `maxKeys` is not looked at here.
  *
  * **Gotchas**
  *
@@ -173,16 +182,18 @@ export const judge = (source: ReadonlyArray<unknown>, settings: Omit<KeyPolicySe
   const byKid = new KeysByKid()
   const dropped: Array<DroppedKey> = []
   const rules: KeyRules = { algorithms: keyAlgorithmsOf(settings.algorithms), minRsaBits: settings.minRsaBits }
-  for (const entry of source) {
+  let kept: Array<unknown> | undefined
+  for (const [index, entry] of source.entries()) {
     const judged = judgeKey(entry, rules)
     if (Result.isFailure(judged)) {
       dropped.push(droppedKey(entry, judged.failure))
+      if (isSecret(judged.failure)) (kept ??= source.slice())[index] = withoutSecret(entry, judged.failure)
       continue
     }
     const key = judged.success
     if (byKid.add(key)) keys.push(key)
   }
-  return { keys, byKid: byKid.lists, dropped, source }
+  return { keys, byKid: byKid.lists, dropped, source: kept ?? source }
 }
 
 // -----------------------------------------------------------------------------

@@ -1,5 +1,5 @@
 /**
- * SHA-256 (FIPS 180-4) of a text.
+ * SHA-256 (FIPS 180-4), and HMAC with it (RFC 2104).
  *
  * WebCrypto's is asynchronous. `@noble/hashes` takes 65 % longer for the hundred bytes that tell one key of
  * a curve from another, and 40 % longer for the largest keys: of a document full of those, with it hashing
@@ -98,8 +98,31 @@ const hashPadded = (bytes: Uint8Array, view: DataView, length: number): Uint8Arr
 export const sha256 = (text: string): Uint8Array => {
   const { read, written } = utf8.encodeInto(text, room)
   if (read === text.length && paddedLength(written) <= room.length) return hashPadded(room, roomView, written)
-  const bytes = utf8.encode(text)
-  const padded = new Uint8Array(paddedLength(bytes.length))
-  padded.set(bytes)
-  return hashPadded(padded, new DataView(padded.buffer), bytes.length)
+  return hashParts([utf8.encode(text)])
+}
+
+/** SHA-256 of some bytes and then others. */
+const hashParts = (parts: ReadonlyArray<Uint8Array>): Uint8Array => {
+  const length = parts.reduce((sum, part) => sum + part.length, 0)
+  const isShort = paddedLength(length) <= room.length
+  const padded = isShort ? room : new Uint8Array(paddedLength(length))
+  let end = 0
+  for (const part of parts) {
+    padded.set(part, end)
+    end += part.length
+  }
+  return hashPadded(padded, isShort ? roomView : new DataView(padded.buffer), length)
+}
+
+/** A key as long as a block, with every byte changed (RFC 2104 section 2). */
+const padKey = (key: Uint8Array, pad: number): Uint8Array => {
+  const block = new Uint8Array(blockBytes)
+  block.set(key.length > blockBytes ? hashParts([key]) : key)
+  return block.map((byte) => byte ^ pad)
+}
+
+/** HMAC-SHA-256 of `data` under `key`. */
+export const hmacSha256 = (key: Uint8Array, data: Uint8Array): Uint8Array => {
+  const inner = hashParts([padKey(key, 0x36), data]).slice()
+  return hashParts([padKey(key, 0x5c), inner]).slice()
 }

@@ -29,6 +29,21 @@ export interface ProviderReading {
   readonly refreshErrors: ReadonlyMap<string, number>
 }
 
+/** What a registry counts of its snapshots, as of now. */
+export interface SnapshotReading {
+  /** Snapshots written or removed. */
+  readonly writes: number
+  /** Tries to write or remove that failed. */
+  readonly writeErrors: number
+  readonly readErrors: number
+  /** Sets that came back. */
+  readonly restored: number
+  /** Stored snapshots that were not used. */
+  readonly ignored: number
+  /** What is still to be written or removed. */
+  readonly unwritten: number
+}
+
 /** Labels of a provider's series; empty when the registry's `metricLabels` is `"none"`. */
 export type ProviderLabels = { readonly tenant: string; readonly provider: string } | Readonly<Record<string, never>>
 
@@ -48,6 +63,8 @@ export class JwksMetrics extends Context.Service<
   {
     /** Opens the series of a provider; `read` is called whenever somebody reads the metrics. */
     readonly open: (labels: ProviderLabels, read: () => ProviderReading) => ProviderMetrics
+    /** Opens the series of a registry's snapshots; what it answers with ends them. */
+    readonly openSnapshots: (read: () => SnapshotReading) => () => void
   }
 >()("@effect-jwks/core/JwksMetrics") {
   /** Hands the numbers to Effect's metric registry, as found in the context of the layer. */
@@ -69,6 +86,7 @@ export class JwksMetrics extends Context.Service<
           held.add(group)
           return group.add(read, holder)
         },
+        openSnapshots: (read) => openSnapshots(context, read),
       }
     }),
   )
@@ -76,7 +94,93 @@ export class JwksMetrics extends Context.Service<
   /** Measures nothing. */
   static readonly layerNoop: Layer.Layer<JwksMetrics> = Layer.succeed(JwksMetrics, {
     open: () => ({ flightEnded: () => {}, failedFor: () => {}, close: () => {} }),
+    openSnapshots: () => () => {},
   })
+}
+
+// -----------------------------------------------------------------------------
+// Snapshots
+// -----------------------------------------------------------------------------
+
+const snapshotCounters: ReadonlyArray<Counter<SnapshotReading>> = [
+  {
+    id: "jwks_cache_snapshot_writes_total",
+    description: "Snapshots written or removed.",
+    value: ({ writes }) => writes,
+  },
+  {
+    id: "jwks_cache_snapshot_write_errors_total",
+    description: "Tries to write or remove a snapshot that failed.",
+    value: ({ writeErrors }) => writeErrors,
+  },
+  {
+    id: "jwks_cache_snapshot_read_errors_total",
+    description: "Snapshots that the store did not give.",
+    value: ({ readErrors }) => readErrors,
+  },
+  {
+    id: "jwks_cache_snapshot_restored_total",
+    description: "Sets that came back from their snapshot.",
+    value: ({ restored }) => restored,
+  },
+  {
+    id: "jwks_cache_snapshot_ignored_total",
+    description: "Stored snapshots that were not used.",
+    value: ({ ignored }) => ignored,
+  },
+]
+
+/** Who reads a metric registry's series of snapshots, and what those counted that have gone. */
+class SnapshotSeries {
+  readonly #readers = new Set<() => SnapshotReading>()
+  readonly #gone = new Map<string, number>()
+  readonly #registrations: ReadonlyArray<Metric.Registration>
+
+  constructor(context: Context.Context<never>) {
+    const unwritten = Metric.gauge("jwks_cache_snapshot_unwritten", {
+      description: "Snapshots that are still to be written or removed.",
+    })
+    this.#registrations = [
+      ...snapshotCounters.map(({ description, id, value }) =>
+        register(context, Metric.counter(id, { description, incremental: true }), () => ({
+          count: (this.#gone.get(id) ?? 0) + this.#sum(value),
+          incremental: true,
+        })),
+      ),
+      register(context, unwritten, () => ({ value: this.#sum((reading) => reading.unwritten) })),
+    ]
+  }
+
+  add(read: () => SnapshotReading): void {
+    this.#readers.add(read)
+  }
+
+  /** Whether nobody is left, so that the series have ended. */
+  remove(read: () => SnapshotReading): boolean {
+    const reading = read()
+    for (const { id, value } of snapshotCounters) this.#gone.set(id, (this.#gone.get(id) ?? 0) + value(reading))
+    this.#readers.delete(read)
+    if (this.#readers.size > 0) return false
+    for (const registration of this.#registrations) registration.remove()
+    return true
+  }
+
+  #sum(value: (reading: SnapshotReading) => number): number {
+    return Array.from(this.#readers).reduce((total, read) => total + value(read()), 0)
+  }
+}
+
+/** Without labels: all registries of keys that share a metric registry share these series. */
+const snapshotSeriesOf = new WeakMap<object, SnapshotSeries>()
+
+const openSnapshots = (context: Context.Context<never>, read: () => SnapshotReading): (() => void) => {
+  const registry = Context.get(context, Metric.MetricRegistry)
+  const series = snapshotSeriesOf.get(registry) ?? new SnapshotSeries(context)
+  snapshotSeriesOf.set(registry, series)
+  series.add(read)
+  return () => {
+    if (series.remove(read)) snapshotSeriesOf.delete(registry)
+  }
 }
 
 /**
@@ -86,13 +190,20 @@ export class JwksMetrics extends Context.Service<
 const groupsOf = new WeakMap<object, Map<string, SeriesGroup>>()
 
 /** A counter, and what of a reading it counts. */
-interface Counter {
+interface Counter<Reading> {
   readonly id: string
   readonly description: string
-  readonly value: (reading: ProviderReading) => number
+  readonly value: (reading: Reading) => number
 }
 
-const counters: ReadonlyArray<Counter> = [
+/** Registers a series whose state is read when somebody reads the metrics. */
+const register = <State>(
+  context: Context.Context<never>,
+  metric: Metric.Metric<never, State>,
+  get: () => State,
+): Metric.Registration => Metric.registerUnsafe(metric, context, { get, update: () => {}, modify: () => {} })
+
+const counters: ReadonlyArray<Counter<ProviderReading>> = [
   {
     id: "jwks_cache_requests_total",
     description: "Resolves that asked this provider.",
@@ -224,26 +335,23 @@ class SeriesGroup {
   }
 
   /** `name` is what the counts of providers that have gone are kept under. */
-  #counter({ description, id, value }: Counter, name: string, attributes: Readonly<Record<string, string>>): void {
+  #counter(
+    { description, id, value }: Counter<ProviderReading>,
+    name: string,
+    attributes: Readonly<Record<string, string>>,
+  ): void {
     const metric = Metric.counter(id, { description, attributes, incremental: true })
     this.#registrations.push(
-      Metric.registerUnsafe(metric, this.#context, {
-        get: () => ({ count: (this.#gone.get(name) ?? 0) + this.#sum(value), incremental: true }),
-        update: () => {},
-        modify: () => {},
-      }),
+      register(this.#context, metric, () => ({
+        count: (this.#gone.get(name) ?? 0) + this.#sum(value),
+        incremental: true,
+      })),
     )
   }
 
   #gauge(id: string, description: string, value: () => number): void {
     const metric = Metric.gauge(id, { description, attributes: this.#attributes })
-    this.#registrations.push(
-      Metric.registerUnsafe(metric, this.#context, {
-        get: () => ({ value: value() }),
-        update: () => {},
-        modify: () => {},
-      }),
-    )
+    this.#registrations.push(register(this.#context, metric, () => ({ value: value() })))
   }
 
   get #isSummed(): boolean {

@@ -1,16 +1,266 @@
 /**
- * The typed floor on Effect's `Persistence`. Snapshots are not written yet, so both operations refuse.
+ * The typed floor on Effect's `Persistence`: texts in batches, each operation within a bound, and no
+ * operation at all for a while after the store has failed. Never fails: what went wrong is a value.
  */
+import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
-import { PersistenceFailed } from "../JwksError.ts"
-import type { PersistSummary } from "../Resolved.ts"
+import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
+import * as Persistable from "effect/persistence/Persistable"
+import type * as Persistence from "effect/persistence/Persistence"
+import { hasProperty, isTagged } from "effect/Predicate"
+import * as PrimaryKey from "effect/PrimaryKey"
+import * as Result from "effect/Result"
+import * as Schema from "effect/Schema"
+import type * as Scope from "effect/Scope"
+import { codeIn, firstIn } from "../http/TransportFailure.ts"
+import type * as Instant from "../Instant.ts"
+import { StoreHealth } from "./StoreHealth.ts"
 
-const refused = new PersistenceFailed({
-  rule: "snapshots are not supported yet: there is nowhere to write them to and nothing to read",
+/** What one read found. */
+export type Read =
+  | { readonly _tag: "Found"; readonly text: string }
+  | { readonly _tag: "Absent" }
+  /** There is something, and it can not be read. */
+  | { readonly _tag: "Torn"; readonly rule: string }
+  /** The store did not say. */
+  | { readonly _tag: "Failed"; readonly rule: string }
+
+/** What one write or removal came to: why it failed, or nothing. */
+export type Written = string | undefined
+
+/** A text to store. */
+export interface StoredText {
+  readonly id: string
+  readonly text: string
+  /** How long it may be of use, in milliseconds. */
+  readonly timeToLive: number
+}
+
+/** How an operation is to be taken. */
+export interface StoreDemand {
+  /** Somebody asked for it: also while the store is left alone. */
+  readonly isUrgent: boolean
+}
+
+/** Longest read and longest write, in milliseconds. */
+const readTimeout = 2_000
+const writeTimeout = 5_000
+
+/**
+ * The object that `Persistence` knows a text by. Effect compiles the schema of each anew, and remembers it
+ * by the object: that takes 200 µs, and an object that was used before 9 µs. So these are used again.
+ */
+class SnapshotKey implements Persistable.Persistable<typeof Schema.String, typeof Schema.Never> {
+  readonly [Persistable.symbol] = { success: Schema.String, error: Schema.Never }
+  id = ""
+  timeToLive = 0;
+
+  [PrimaryKey.symbol](): string {
+    return this.id
+  }
+}
+
+/** As many keys are kept for later. */
+const keptKeys = 512
+
+/** Why an operation failed. */
+interface Trouble {
+  readonly rule: string
+  /** The store is there, and what it holds is at fault. */
+  readonly isTorn: boolean
+  readonly isTimeout: boolean
+}
+
+const isSyntaxError = (cause: unknown): true | undefined => (cause instanceof SyntaxError ? true : undefined)
+
+/** Never the message of an error, which may hold what is stored: a code where there is one. */
+const troubleOf = (error: unknown): Trouble => {
+  if (isTagged(error, "SchemaError")) {
+    return { rule: "has not the form of a snapshot", isTorn: true, isTimeout: false }
+  }
+  if (firstIn(error, isSyntaxError) === true) {
+    return { rule: "is no JSON: torn or overwritten", isTorn: true, isTimeout: false }
+  }
+  const code = codeIn(error) ?? firstIn(error, wordOf)
+  return { rule: `the store failed${code === undefined ? "" : ` (${code})`}`, isTorn: false, isTimeout: false }
+}
+
+/** Redis begins its errors with a word such as `OOM`, `READONLY` or `NOAUTH`. */
+const wordOf = (cause: unknown): string | undefined =>
+  hasProperty(cause, "message") && typeof cause.message === "string"
+    ? /^([A-Z]{2,20}) /.exec(cause.message)?.[1]
+    : undefined
+
+/** One by one, this many may fail before one succeeds: then it is the store that is at fault. */
+const triedAlone = 3
+
+export class SnapshotStore {
+  readonly #store: Persistence.PersistenceStore
+  readonly #keys: Array<SnapshotKey> = []
+  readonly reads: StoreHealth
+  /** Removals included. */
+  readonly writes: StoreHealth
+
+  constructor(store: Persistence.PersistenceStore, now: () => Instant.Instant) {
+    this.#store = store
+    this.reads = new StoreHealth(now)
+    this.writes = new StoreHealth(now)
+  }
+
+  /** Reads texts, in the order of their ids. */
+  readMany(ids: ReadonlyArray<string>, demand: StoreDemand): Effect.Effect<ReadonlyArray<Read>> {
+    const read = (some: ReadonlyArray<string>) =>
+      this.#withKeys(some.length, (keys) => {
+        keys.forEach((key, i) => (key.id = some[i] ?? ""))
+        // Of many, those that have not the form are left out without a word.
+        const [only, other] = keys
+        return only !== undefined && other === undefined
+          ? Effect.map(this.#store.get(only), (exit) => [exit])
+          : this.#store.getMany(keys)
+      })
+    return this.#inBatch(this.reads, ids, demand, readTimeout, read, {
+      done: (exit): Read => {
+        if (exit === undefined) return { _tag: "Absent" }
+        return Exit.isSuccess(exit)
+          ? { _tag: "Found", text: exit.value }
+          : { _tag: "Torn", rule: "has not the form of a snapshot" }
+      },
+      failed: ({ isTorn, rule }): Read => ({ _tag: isTorn ? "Torn" : "Failed", rule }),
+    })
+  }
+
+  /** Writes texts. */
+  writeMany(entries: ReadonlyArray<StoredText>, demand: StoreDemand): Effect.Effect<ReadonlyArray<Written>> {
+    const write = (some: ReadonlyArray<StoredText>) =>
+      this.#withKeys(some.length, (keys) =>
+        Effect.as(
+          this.#store.setMany(
+            keys.map((key, i) => {
+              key.id = some[i]?.id ?? ""
+              key.timeToLive = some[i]?.timeToLive ?? 0
+              return [key, Exit.succeed(some[i]?.text ?? "")] as const
+            }),
+          ),
+          some.map(() => undefined),
+        ),
+      )
+    return this.#inBatch(this.writes, entries, demand, writeTimeout, write, written)
+  }
+
+  /** Removes texts. */
+  removeMany(ids: ReadonlyArray<string>, demand: StoreDemand): Effect.Effect<ReadonlyArray<Written>> {
+    const remove = (some: ReadonlyArray<string>) =>
+      this.#withKeys(some.length, (keys) =>
+        Effect.forEach(
+          keys,
+          (key, i) => {
+            key.id = some[i] ?? ""
+            return Effect.as(this.#store.remove(key), undefined)
+          },
+          { concurrency: 16 },
+        ),
+      )
+    return this.#inBatch(this.writes, ids, demand, writeTimeout, remove, written)
+  }
+
+  /** Operates on all at once; where that fails on account of one, on one after the other. */
+  #inBatch<Item, A, B>(
+    health: StoreHealth,
+    items: ReadonlyArray<Item>,
+    { isUrgent }: StoreDemand,
+    timeout: number,
+    operate: (items: ReadonlyArray<Item>) => Effect.Effect<ReadonlyArray<A>, unknown>,
+    outcome: { readonly done: (a: A | undefined) => B; readonly failed: (trouble: Trouble) => B },
+  ): Effect.Effect<ReadonlyArray<B>> {
+    const one = (some: ReadonlyArray<Item>) => bounded(operate(some), timeout)
+    const { done, failed } = outcome
+    const all = (trouble: Trouble) => items.map(() => failed(trouble))
+    return Effect.gen(function* () {
+      if (items.length === 0) return []
+      const pause = health.pauseMillis
+      if (pause > 0 && !isUrgent) {
+        return all({ rule: `the store failed, and is left alone for ${pause} ms`, isTorn: false, isTimeout: false })
+      }
+      const together = yield* one(items)
+      if (Result.isSuccess(together)) {
+        health.succeed()
+        return items.map((_, i) => done(together.success[i]))
+      }
+      const trouble = together.failure
+      if (items.length === 1 || trouble.isTimeout) {
+        if (trouble.isTorn) health.succeed()
+        else yield* health.fail
+        return all(trouble)
+      }
+      const outcomes: Array<B> = []
+      let answered = 0
+      for (const item of items) {
+        const alone = yield* one([item])
+        if (Result.isSuccess(alone) || alone.failure.isTorn) answered++
+        outcomes.push(Result.isSuccess(alone) ? done(alone.success[0]) : failed(alone.failure))
+        if (answered === 0 && outcomes.length === triedAlone) break
+        if (Result.isFailure(alone) && alone.failure.isTimeout) break
+      }
+      if (answered > 0) health.succeed()
+      else yield* health.fail
+      return items.map((_, i) => outcomes[i] ?? failed(trouble))
+    })
+  }
+
+  /** Operates with so many keys, which nobody else has until the operation is really over. */
+  #withKeys<A, E>(count: number, operate: (keys: ReadonlyArray<SnapshotKey>) => Effect.Effect<A, E>) {
+    return Effect.acquireUseRelease(
+      Effect.sync(() => Array.from({ length: count }, () => this.#keys.pop() ?? new SnapshotKey())),
+      operate,
+      (keys) =>
+        Effect.sync(() => {
+          this.#keys.push(...keys.slice(0, keptKeys - this.#keys.length))
+        }),
+    )
+  }
+}
+
+const written = {
+  done: (): Written => undefined,
+  failed: ({ rule }: Trouble): Written => rule,
+}
+
+/**
+ * Waits for an operation, but no longer than `timeout`: not even for its interruption, which a client may
+ * put off as long as it likes. What is done at once needs no clock.
+ */
+const bounded = <A>(operation: Effect.Effect<A, unknown>, timeout: number): Effect.Effect<Result.Result<A, Trouble>> =>
+  Effect.flatMap(Effect.forkDetach(operation, { startImmediately: true }), (fiber) => {
+    const exit = fiber.pollUnsafe()
+    if (exit !== undefined) return Effect.succeed(resultOf(exit))
+    return Fiber.await(fiber).pipe(
+      Effect.map(resultOf),
+      Effect.timeoutOrElse({ duration: timeout, orElse: () => Effect.succeed(Result.fail(tooLate(timeout))) }),
+      Effect.ensuring(Effect.sync(() => fiber.interruptUnsafe())),
+    )
+  })
+
+const resultOf = <A>(exit: Exit.Exit<A, unknown>): Result.Result<A, Trouble> =>
+  Exit.isSuccess(exit) ? Result.succeed(exit.value) : Result.fail(troubleOf(Cause.squash(exit.cause)))
+
+const tooLate = (timeout: number): Trouble => ({
+  rule: `the store did not answer within ${timeout} ms`,
+  isTorn: false,
+  isTimeout: true,
 })
 
-/** Writes what is held. */
-export const persistAll: Effect.Effect<PersistSummary, PersistenceFailed> = Effect.fail(refused)
-
-/** Reads what was written. */
-export const restore: Effect.Effect<PersistSummary, PersistenceFailed> = Effect.fail(refused)
+/** Opens the store of a registry in the user's `Persistence`. */
+export const openStore = (
+  persistence: Persistence.Persistence["Service"],
+  name: string,
+  now: () => Instant.Instant,
+): Effect.Effect<SnapshotStore, never, Scope.Scope> =>
+  Effect.map(
+    persistence.make({
+      // Braces: all keys of a store are in one slot of a Redis Cluster, where only such can be read at once.
+      storeId: `{${name}}`,
+      timeToLive: (_, key) => (key instanceof SnapshotKey ? key.timeToLive : 0),
+    }),
+    (store) => new SnapshotStore(store, now),
+  )

@@ -34,8 +34,17 @@ export interface ResolvedOptions {
   readonly metricLabels: "provider" | "none"
   readonly eventBuffer: number
   readonly userAgent: string
+  readonly snapshots: ResolvedSnapshotOptions
   /** Whether the transport can enforce pins. */
   readonly canPin: boolean
+}
+
+/** How snapshots are stored and signed. */
+interface ResolvedSnapshotOptions {
+  readonly namespace: string
+  /** The first signs, each may have signed. */
+  readonly keys: ReadonlyArray<Uint8Array>
+  readonly unsigned: boolean
 }
 
 /** Checks the options of a registry over a transport with these guards, and fills in the defaults. */
@@ -51,12 +60,6 @@ export const resolveOptions = (
   const issues = [
     ...checkLimits(given.defaults ?? {}, limits, "defaults."),
     ...crossFieldIssues(defaults, canPin, "defaults."),
-    ...(given.snapshotKey === undefined
-      ? []
-      : [{ field: "snapshotKey", rule: "is not supported yet: leave it out, sets are held in memory only" }]),
-    ...(given.unsignedSnapshots === true
-      ? [{ field: "unsignedSnapshots", rule: "is not supported yet: leave it out, sets are held in memory only" }]
-      : []),
   ]
   if (issues.length > 0) return refuse(issues)
   return Result.succeed({
@@ -72,6 +75,11 @@ export const resolveOptions = (
     metricLabels: given.metricLabels ?? "provider",
     eventBuffer: given.eventBuffer ?? 1_024,
     userAgent: given.userAgent ?? "effect-jwks",
+    snapshots: {
+      namespace: given.snapshotNamespace ?? "effect-jwks",
+      keys: given.snapshotKey ?? [],
+      unsigned: given.unsignedSnapshots ?? false,
+    },
     canPin,
   })
 }

@@ -2,7 +2,9 @@
  * The shape and the bounds of everything that a caller may say, with a message for each breach that
  * says what to write instead.
  */
+import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
+import * as SchemaTransformation from "effect/SchemaTransformation"
 import * as Struct from "effect/Struct"
 import { JwsAlgorithm } from "../jwk/Jwk.ts"
 import { isSpkiPin } from "../security/SpkiPin.ts"
@@ -106,6 +108,38 @@ const Registration = Schema.Struct({
   messageUnexpectedKey: "is no field of a registration; check its spelling",
 })
 
+/** The bytes of a key, however it was given. */
+const keyBytes = (key: unknown): Uint8Array | undefined => {
+  const value = Redacted.isRedacted(key) ? Redacted.value(key) : key
+  const bytes = typeof value === "string" ? new TextEncoder().encode(value) : value
+  // A copy: the caller may wipe or reuse his.
+  return bytes instanceof Uint8Array && bytes.length > 0 ? bytes.slice() : undefined
+}
+
+const maxSnapshotKeys = 16
+
+const keyList = (given: unknown): ReadonlyArray<Uint8Array> | undefined => {
+  const keys = (Array.isArray(given) ? given : [given]).map(keyBytes)
+  const found = keys.flatMap((key) => (key === undefined ? [] : [key]))
+  return found.length === keys.length && keys.length > 0 && keys.length <= maxSnapshotKeys ? found : undefined
+}
+
+const SnapshotKeys = Schema.Unknown.check(
+  Schema.makeFilter(
+    (given: unknown) =>
+      keyList(given) !== undefined ||
+      `must be a text or bytes, or a list of 1 to ${maxSnapshotKeys} of them, none of them empty`,
+  ),
+).pipe(
+  Schema.decodeTo(
+    Schema.Array(Schema.Uint8Array),
+    SchemaTransformation.transform({
+      decode: (given: unknown): ReadonlyArray<Uint8Array> => keyList(given) ?? [],
+      encode: (keys: ReadonlyArray<Uint8Array>): unknown => keys,
+    }),
+  ),
+)
+
 const Options = Schema.Struct({
   requireHttps: flag,
   allowedDomains: Domains,
@@ -125,7 +159,10 @@ const Options = Schema.Struct({
   }),
   idleAfter: duration(1, 365 * day, "must be at least 1 millisecond and at most 365 days"),
   metricLabels: Schema.Literals(["provider", "none"]).annotate({ message: "must be provider or none" }),
-  snapshotKey: Schema.Unknown,
+  snapshotKey: SnapshotKeys,
+  snapshotNamespace: text('must be 1 to 32 characters of letters, digits, "-" and "_", such as "shop"', (value) =>
+    /^[A-Za-z0-9_-]{1,32}$/.test(value),
+  ),
   unsignedSnapshots: flag,
   eventBuffer: integer(1, 1_048_576),
   // RFC 9110 section 5.5: what a header field may hold.

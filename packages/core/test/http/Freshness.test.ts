@@ -1,6 +1,12 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Schema from "effect/Schema"
-import { evaluate, type FreshnessSettings, type FreshnessVerdict, mergeNotModified } from "../../src/http/Freshness.ts"
+import {
+  evaluate,
+  type FreshnessSettings,
+  type FreshnessVerdict,
+  mergeNotModified,
+  storedFields,
+} from "../../src/http/Freshness.ts"
 import { defaultSettings } from "../../src/Provider.ts"
 
 /** Sun, 06 Nov 1994 08:49:37 GMT, the date of the RFCs' examples, and half a second. */
@@ -404,10 +410,10 @@ describe("mergeNotModified", () => {
   it("replaces the fields that the 304 brings and keeps the others", () => {
     assert.deepStrictEqual(
       mergeNotModified(
-        { "cache-control": "max-age=60", etag: '"1"', "x-a": "1", "last-modified": at(0) },
-        { "cache-control": "max-age=120", etag: 'W/"1"', "x-b": "2" },
+        { "cache-control": "max-age=60", expires: at(60), vary: "accept" },
+        { "cache-control": "max-age=120", vary: "origin" },
       ),
-      { "cache-control": "max-age=120", etag: 'W/"1"', "x-a": "1", "last-modified": at(0), "x-b": "2" },
+      { "cache-control": "max-age=120", expires: at(60), vary: "origin" },
     )
   })
 
@@ -426,24 +432,26 @@ describe("mergeNotModified", () => {
     assert.strictEqual(lifetime(mergeNotModified(stored, { date: at(0) })), 3600)
   })
 
-  it("leaves what describes the stored body or the connection", () => {
-    const stored = { "content-type": "application/json", "content-length": "500", "content-encoding": "gzip" }
-    const received = {
-      "content-type": "text/html",
-      "content-length": "0",
-      "content-encoding": "identity",
-      "content-range": "bytes 0-1/2",
-      "transfer-encoding": "chunked",
-      connection: "close, X-Hop",
-      "keep-alive": "timeout=5",
-      "x-hop": "1",
-    }
+  it("leaves what is of the connection alone, and what says nothing about the lifetime", () => {
+    const stored = { "cache-control": "max-age=60" }
+    const received = { "cache-control": "max-age=120", connection: "close, Cache-Control", etag: '"2"', "x-b": "2" }
     assert.deepStrictEqual(mergeNotModified(stored, received), stored)
   })
 
   it("changes neither of its arguments", () => {
-    const stored = Object.freeze({ age: "1", etag: '"1"' })
-    const received = Object.freeze({ etag: '"2"' })
-    assert.deepStrictEqual(mergeNotModified(stored, received), { etag: '"2"' })
+    const stored = Object.freeze({ age: "1", vary: "a" })
+    const received = Object.freeze({ vary: "b" })
+    assert.deepStrictEqual(mergeNotModified(stored, received), { vary: "b" })
+  })
+})
+
+describe("storedFields", () => {
+  it("keeps what the lifetime is read from, and nothing else", () => {
+    const read = { age: "1", "cache-control": "max-age=60", date: at(0), expires: at(60), vary: "accept" }
+    assert.deepStrictEqual(storedFields({ ...read, "set-cookie": "session=1", etag: '"1"' }), read)
+  })
+
+  it("keeps no field over 8 KiB", () => {
+    assert.deepStrictEqual(storedFields({ vary: "a".repeat(8_193), age: "1" }), { age: "1" })
   })
 })

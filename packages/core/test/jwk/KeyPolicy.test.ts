@@ -136,16 +136,25 @@ describe("judge", () => {
   })
 
   it("keeps the usable keys of a set beside its unusable ones, both in document order", () => {
-    const source = [p384, { ...rsa, use: "enc" }, rsa, null, p256, { kty: "oct", kid: "s" }]
+    const source = [p384, { ...rsa, use: "enc" }, rsa, null, p256, { kty: "XYZ", kid: "s" }]
     const { byKid, dropped, keys, source: kept } = judge(source, defaultSettings)
     expect(keys.map(({ jwk }) => jwk)).toEqual([p384, rsa, p256])
     expect(dropped).toEqual([
       { kid: rsa.kid, reason: "NotForSignatures" },
       { reason: "Malformed" },
-      { kid: "s", reason: "SymmetricKey" },
+      { kid: "s", reason: "UnsupportedKeyType" },
     ])
     expect([...byKid.keys()]).toEqual([undefined, rsa.kid, p256.kid])
     expect(kept).toBe(source)
+  })
+
+  it("keeps no secret that was published, and drops its key for the same reason again", () => {
+    const source = [{ kty: "oct", kid: "s", k: "c2VjcmV0" }, rsa, { ...p256, d: "c2VjcmV0", priv: "c2VjcmV0" }]
+    const first = judge(source, defaultSettings)
+    expect(JSON.stringify(first.source)).not.toContain("c2VjcmV0")
+    expect(judge(first.source, defaultSettings)).toEqual(first)
+    expect(first.dropped.map(({ reason }) => reason)).toEqual(["SymmetricKey", "PrivateKey"])
+    expect(JSON.stringify(source)).toContain("c2VjcmV0")
   })
 
   it("takes the same key twice for one key, whatever its spelling", () => {

@@ -1,0 +1,121 @@
+/**
+ * From a held set to the snapshot of it, and back: a set that comes back keeps its original times, and is
+ * judged by the rules of today. Pure.
+ */
+import { evaluate } from "../http/Freshness.ts"
+import type { JwksLocation } from "../http/IssuerMetadata.ts"
+import type { Instant } from "../Instant.ts"
+import { encode } from "../jwk/Base64url.ts"
+import { judge } from "../jwk/KeyPolicy.ts"
+import { sha256 } from "../jwk/Sha256.ts"
+import * as Result from "effect/Result"
+import type { Snapshot, SnapshotRule } from "../persistence/Snapshot.ts"
+import type { Provider } from "../Provider.ts"
+import { transportIdentity } from "../registration/Registration.ts"
+import { checkUrl, type UrlPolicy } from "../security/UrlPolicy.ts"
+import type { HeldSet } from "./CacheState.ts"
+
+/** Clocks of different machines may differ by so much (milliseconds). */
+const clockTolerance = 60_000
+
+const digestOf = (provider: Provider): string => encode(sha256(transportIdentity(provider)))
+
+/** The snapshot of a set; keys in grace are no part of it. */
+export const snapshotOf = (provider: Provider, held: HeldSet): Snapshot => ({
+  tenant: provider.tenant,
+  provider: provider.provider,
+  url: held.jwksUrl,
+  ...(provider.issuer !== undefined && { issuer: provider.issuer }),
+  digest: digestOf(provider),
+  document: { keys: held.jwks.source },
+  headers: held.headers,
+  ...(held.validators !== undefined && { validators: held.validators }),
+  fetchedAt: held.receivedAt.wall,
+  fetchedInFullAt: held.fetchedInFullAt.wall,
+  expiresAt: held.expiresAt.wall,
+  staleUntil: held.staleUntil.wall,
+})
+
+const refuse = (rule: string): Result.Result<never, SnapshotRule> => Result.fail({ rule })
+
+/** Why a snapshot is not this provider's, or not of what it fetches today. */
+const strangeness = (snapshot: Snapshot, provider: Provider, policy: UrlPolicy): string | undefined => {
+  if (snapshot.tenant !== provider.tenant || snapshot.provider !== provider.provider) return "is of another provider"
+  if (snapshot.issuer !== provider.issuer) return "is of another issuer"
+  const { source } = provider
+  if (source._tag === "Registered" && snapshot.url !== source.jwksUrl.href) return "is of another URL"
+  if (snapshot.digest !== digestOf(provider)) return "is of other transport settings"
+  if (source._tag === "Registered") return undefined
+  // It was discovered under the rules of then.
+  const url = URL.canParse(snapshot.url) ? new URL(snapshot.url) : undefined
+  return url === undefined || checkUrl(url, policy) !== undefined ? "is of a URL that is not allowed" : undefined
+}
+
+/**
+ * Where a restored set's issuer had its JWK Set. The metadata are asked again at once; the URL is what
+ * stays known if they can not be read.
+ */
+export const locationOf = ({ fetchedInFullAt, jwksUrl, receivedAt }: HeldSet, now: Instant): JwksLocation => ({
+  jwksUrl: new URL(jwksUrl),
+  receivedAt,
+  dueAt: now,
+  headers: {},
+  validators: undefined,
+  fetchedInFullAt,
+  failures: 0,
+})
+
+/**
+ * The set that a snapshot brings back, or why it does not.
+ *
+ * **Details**
+ *
+ * Key policy and clamps run over it again, so its times only get shorter. What is left of them on the
+ * monotonic clock is never more than the set's whole lifetime, whatever became of the wall clock. `jitter`
+ * (0 to 1) says when within `minTtl` a fresh set is revalidated; an expired one is at once.
+ */
+export const heldFrom = (
+  snapshot: Snapshot,
+  provider: Provider,
+  policy: UrlPolicy,
+  now: Instant,
+  jitter: number,
+): Result.Result<HeldSet, SnapshotRule> => {
+  const strange = strangeness(snapshot, provider, policy)
+  if (strange !== undefined) return refuse(strange)
+  const { settings } = provider
+  const { fetchedAt, fetchedInFullAt } = snapshot
+  if (!(fetchedAt <= now.wall + clockTolerance)) return refuse("was fetched in the future")
+  if (!(fetchedInFullAt <= fetchedAt)) return refuse("has times that contradict each other")
+  if (snapshot.document.keys.length > settings.maxKeys) return refuse(`has more than ${settings.maxKeys} keys`)
+  const verdict = evaluate(snapshot.headers, fetchedAt, settings)
+  if (!verdict.keep) return refuse("is of a document that must not be stored")
+  const expiresAt = Math.min(snapshot.expiresAt, fetchedAt + verdict.lifetimeMillis)
+  const staleUntil = Math.min(snapshot.staleUntil, expiresAt + verdict.staleMillis)
+  if (!(staleUntil > now.wall)) return refuse("is past its stale window")
+  const jwks = judge(snapshot.document.keys, settings)
+  if (jwks.keys.length === 0) return refuse("has no usable key")
+
+  /** A moment of the snapshot on both clocks; what is still to come lasts no longer than it did then. */
+  const instant = (wall: number): Instant => ({
+    wall,
+    mono: now.mono + Math.min(wall - now.wall, Math.max(0, wall - fetchedAt)),
+  })
+  const isFresh = expiresAt > now.wall
+  const lead = Math.min(settings.refreshEarly, verdict.lifetimeMillis / 5)
+  const refreshAt = isFresh
+    ? Math.min(now.wall + jitter * settings.minTtl, Math.max(now.wall, expiresAt - lead))
+    : now.wall
+  return Result.succeed({
+    jwks,
+    jwksUrl: snapshot.url,
+    receivedAt: instant(fetchedAt),
+    expiresAt: instant(expiresAt),
+    staleUntil: instant(staleUntil),
+    refreshAt: verdict.lifetimeMillis === 0 ? undefined : { wall: refreshAt, mono: now.mono + (refreshAt - now.wall) },
+    fetchedInFullAt: instant(fetchedInFullAt),
+    headers: snapshot.headers,
+    validators: snapshot.validators,
+    removed: [],
+  })
+}

@@ -1,0 +1,33 @@
+/**
+ * Where a provider's snapshot is stored.
+ */
+import { sha256 } from "../jwk/Sha256.ts"
+
+/** Whose snapshot it is. */
+export interface SnapshotOwner {
+  readonly tenant: string
+  readonly provider: string
+}
+
+/** The owner as one text; no two owners have the same. */
+export const ownerText = ({ provider, tenant }: SnapshotOwner): string => JSON.stringify([tenant, provider])
+
+/** What file systems and databases take as it is, of any id; for people who look. */
+const readable = (id: string): string =>
+  id
+    .slice(0, 32)
+    .toLowerCase()
+    .replaceAll(/[^a-z0-9_-]/g, "_")
+
+/**
+ * The storage key of an owner's snapshot, such as `acme.auth0.5f0c...`.
+ *
+ * **Details**
+ *
+ * At most 130 lower-case characters of `[a-z0-9._-]`, so that it is a file name on every file system. The
+ * digest at its end tells owners apart; what stands before it is for people.
+ */
+export const snapshotId = (owner: SnapshotOwner): string => {
+  const digest = Array.from(sha256(ownerText(owner)), (byte) => byte.toString(16).padStart(2, "0")).join("")
+  return `${readable(owner.tenant)}.${readable(owner.provider)}.${digest}`
+}
