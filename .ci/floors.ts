@@ -55,6 +55,8 @@ export const coreFloors: Readonly<Record<string, number>> = {
   "persistence/StoreHealth.ts": 2,
   "persistence/SnapshotWriter.ts": 2,
   "persistence/SnapshotId.ts": 2,
+  "persistence/StoreCode.ts": 2,
+  "persistence/ResilientPersistence.ts": 2,
   "fleet/RefreshLease.ts": 2,
   "metrics/JwksMetrics.ts": 2,
 

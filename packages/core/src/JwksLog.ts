@@ -57,11 +57,6 @@ export const logLine = (event: JwksEvent): LogLine | undefined => {
       }
     case "SnapshotStoreRecovered":
       return { level: "Info", message: `JWKS snapshots can be ${pastTense[event.operation]} again` }
-    case "SnapshotRestored":
-      return {
-        level: "Debug",
-        message: `JWKS restored from its snapshot: ${event.keys} keys of ${iso(event.fetchedAt)}`,
-      }
     case "ProviderRegistered":
       return {
         level: "Debug",
@@ -70,6 +65,7 @@ export const logLine = (event: JwksEvent): LogLine | undefined => {
     case "ProviderUnregistered":
       return { level: "Debug", message: "provider unregistered" }
     case "RefreshSucceeded":
+    case "SnapshotRestored":
     case "UnknownKid":
       return undefined
   }

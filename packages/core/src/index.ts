@@ -19,6 +19,7 @@ export type {
   ProviderSettings,
   RetryPolicySettings,
 } from "./Provider.ts"
+export { resilientPersistence } from "./persistence/ResilientPersistence.ts"
 export type { ProviderStatus } from "./ProviderStatus.ts"
 export type {
   Freshness,

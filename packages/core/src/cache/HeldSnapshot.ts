@@ -90,7 +90,7 @@ export const heldFrom = (
   if (snapshot.document.keys.length > settings.maxKeys) return refuse(`has more than ${settings.maxKeys} keys`)
   const verdict = evaluate(snapshot.headers, fetchedAt, settings)
   if (!verdict.keep) return refuse("is of a document that must not be stored")
-  const expiresAt = Math.min(snapshot.expiresAt, fetchedAt + verdict.lifetimeMillis)
+  const expiresAt = Math.min(snapshot.expiresAt, snapshot.staleUntil, fetchedAt + verdict.lifetimeMillis)
   const staleUntil = Math.min(snapshot.staleUntil, expiresAt + verdict.staleMillis)
   if (!(staleUntil > now.wall)) return refuse("is past its stale window")
   const jwks = judge(snapshot.document.keys, settings)
@@ -103,9 +103,9 @@ export const heldFrom = (
   })
   const isFresh = expiresAt > now.wall
   const lead = Math.min(settings.refreshEarly, verdict.lifetimeMillis / 5)
-  const refreshAt = isFresh
-    ? Math.min(now.wall + jitter * settings.minTtl, Math.max(now.wall, expiresAt - lead))
-    : now.wall
+  // In the second half of it: a restart is no moment to ask everybody.
+  const pause = (0.5 + jitter / 2) * settings.minTtl
+  const refreshAt = isFresh ? Math.min(now.wall + pause, Math.max(now.wall, expiresAt - lead)) : now.wall
   return Result.succeed({
     jwks,
     jwksUrl: snapshot.url,

@@ -192,11 +192,15 @@ export class Snapshots {
 
   #question(target: RestoreTarget, done: (found: Found) => void) {
     const id = snapshotId(target.provider)
+    // What is to be removed counts as removed; it may have been removed while it was read.
+    const wasToBeRemoved = this.#writer.isToBeRemoved(id)
     return {
       id,
       answer: (read: Read): Effect.Effect<void> =>
-        // What is to be removed counts as removed.
-        Effect.map(this.#judge(target, this.#writer.isToBeRemoved(id) ? { _tag: "Absent" } : read), done),
+        Effect.map(
+          this.#judge(target, wasToBeRemoved || this.#writer.isToBeRemoved(id) ? { _tag: "Absent" } : read),
+          done,
+        ),
     }
   }
 

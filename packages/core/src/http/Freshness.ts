@@ -39,13 +39,15 @@ const dateOf = (text: string | undefined): DateTime.Utc | undefined =>
 // Lifetime and age
 // -----------------------------------------------------------------------------
 
+/** What {@link TimedPolicy} takes for now; its constructor asks for it already. */
+let policyNow = 0
+
 /** http-cache-semantics with the time of receipt as its clock. */
-const policyAt = (receivedAt: number) =>
-  class extends CachePolicy {
-    now(): number {
-      return receivedAt
-    }
+class TimedPolicy extends CachePolicy {
+  now(): number {
+    return policyNow
   }
+}
 
 /** Freshness lifetime (RFC 9111 section 4.2.1); `undefined` when the response says nothing usable. */
 const explicitLifetimeMillis = (
@@ -75,7 +77,8 @@ const explicitLifetimeMillis = (
     ...(varies && { vary: "*" }),
   }
   const options = { shared: false, cacheHeuristic: 0, immutableMinTimeToLive: 0 }
-  const policy = new (policyAt(receivedAt))({ headers: {} }, { status: 200, headers: cleaned }, options)
+  policyNow = receivedAt
+  const policy = new TimedPolicy({ headers: {} }, { status: 200, headers: cleaned }, options)
   // Not `timeToLive()`: that adds stale-while-revalidate and stale-if-error.
   return Math.round(policy.maxAge() * 1_000)
 }

@@ -121,8 +121,12 @@ const padKey = (key: Uint8Array, pad: number): Uint8Array => {
   return block.map((byte) => byte ^ pad)
 }
 
-/** HMAC-SHA-256 of `data` under `key`. */
+/** Both forms of a key, for as long as somebody has the key: to make them takes as long as a short message. */
+const paddedKeys = new WeakMap<Uint8Array, { readonly inner: Uint8Array; readonly outer: Uint8Array }>()
+
+/** HMAC-SHA-256 of `data` under `key`, whose bytes must not be changed afterwards. */
 export const hmacSha256 = (key: Uint8Array, data: Uint8Array): Uint8Array => {
-  const inner = hashParts([padKey(key, 0x36), data]).slice()
-  return hashParts([padKey(key, 0x5c), inner]).slice()
+  const padded = paddedKeys.get(key) ?? { inner: padKey(key, 0x36), outer: padKey(key, 0x5c) }
+  paddedKeys.set(key, padded)
+  return hashParts([padded.outer, hashParts([padded.inner, data]).slice()]).slice()
 }

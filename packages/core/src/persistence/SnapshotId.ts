@@ -19,6 +19,8 @@ const readable = (id: string): string =>
     .toLowerCase()
     .replaceAll(/[^a-z0-9_-]/g, "_")
 
+const hexadecimal = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, "0"))
+
 /**
  * The storage key of an owner's snapshot, such as `acme.auth0.5f0c...`.
  *
@@ -28,6 +30,7 @@ const readable = (id: string): string =>
  * digest at its end tells owners apart; what stands before it is for people.
  */
 export const snapshotId = (owner: SnapshotOwner): string => {
-  const digest = Array.from(sha256(ownerText(owner)), (byte) => byte.toString(16).padStart(2, "0")).join("")
+  let digest = ""
+  for (const byte of sha256(ownerText(owner))) digest += hexadecimal[byte] ?? ""
   return `${readable(owner.tenant)}.${readable(owner.provider)}.${digest}`
 }

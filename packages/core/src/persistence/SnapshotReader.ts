@@ -12,11 +12,14 @@ export interface Question {
 }
 
 /** Most texts of a batch, and of the first, when nobody knows yet how long they are. */
-const maxBatch = 256
+const maxBatch = 128
 const firstBatch = 64
 
 /** Characters that a batch should not exceed, as far as those before it tell. */
 const batchCharacters = 4 * 1_048_576
+
+/** Characters of a text that takes some milliseconds to judge. */
+const longText = 65_536
 
 /** Batches under way at a time: one is read while another is judged. */
 const pipelined = 2
@@ -37,12 +40,20 @@ export class SnapshotReader {
   /** Asks in the background. Where the store answers at once, so does this. */
   ask(question: Question): void {
     this.#queue.push(question)
-    if (this.#isDraining) return
+    this.#drainQueue()
+  }
+
+  #drainQueue(): void {
+    if (this.#isDraining || this.#queue.length === 0) return
     this.#isDraining = true
     this.#fork(
-      Effect.ensuring(
-        this.#drain(this.#queue, false),
-        Effect.sync(() => (this.#isDraining = false)),
+      Effect.andThen(
+        Effect.ensuring(
+          this.#drain(this.#queue, false),
+          Effect.sync(() => (this.#isDraining = false)),
+        ),
+        // Whoever came after the last look into the queue.
+        Effect.sync(() => this.#drainQueue()),
       ),
     )
   }
@@ -67,6 +78,8 @@ export class SnapshotReader {
             this.#textsRead += 1
           }
           yield* answer(read)
+          // A long one has taken a while: whoever asks for keys goes first.
+          if (read._tag === "Found" && read.text.length > longText) yield* Effect.yieldNow
         }
       }
     })

@@ -57,6 +57,8 @@ const shape = /^effect-jwks\/(\d{1,6}) (-|[A-Za-z0-9_-]{43}) /
 
 const refuse = (rule: string): Result.Result<never, SnapshotRule> => Result.fail({ rule })
 
+const unsignedByUs = refuse("is not signed with a key of this registry")
+
 /** Makes the seal of a registry. */
 export const makeSeal = (settings: SealSettings): Effect.Effect<SnapshotSeal> =>
   Effect.provide(sealWithMac(settings), macLayer)
@@ -73,10 +75,13 @@ const sealWithMac = Effect.fnUntraced(function* (
         : [yield* keyOfProcess(mac)]
   const [signingKey] = keys
 
-  const isSigned = Effect.fnUntraced(function* (tag: Uint8Array, data: Uint8Array) {
-    for (const key of keys) if (yield* Effect.orDie(mac.verify(key, tag, data))) return true
-    return false
-  })
+  const isSigned = (tag: Uint8Array, data: Uint8Array, index = 0): Effect.Effect<boolean> => {
+    const key = keys[index]
+    if (key === undefined) return Effect.succeed(false)
+    return Effect.flatMap(Effect.orDie(mac.verify(key, tag, data)), (isGood) =>
+      isGood ? Effect.succeed(true) : isSigned(tag, data, index + 1),
+    )
+  }
 
   return {
     outlivesProcess: settings.keys.length > 0 || settings.unsigned,
@@ -87,17 +92,24 @@ const sealWithMac = Effect.fnUntraced(function* (
             Effect.orDie(mac.sign(signingKey, signedBytes(owner, payload))),
             (tag) => `effect-jwks/${version} ${encode(tag)} ${payload}`,
           ),
-    open: Effect.fnUntraced(function* (owner, text) {
+    open: (owner, text) => {
       const [head, written, signature] = shape.exec(text) ?? []
-      if (head === undefined || signature === undefined) return refuse("has not the form of a snapshot")
-      if (written !== version) return refuse(`is of version ${written}, and only ${version} is known`)
+      if (head === undefined || signature === undefined) return Effect.succeed(refuse("has not the form of a snapshot"))
+      if (written !== version) {
+        return Effect.succeed(refuse(`is of version ${written}, and only ${version} is known`))
+      }
       const payload = text.slice(head.length)
-      if (signature === "-") return settings.unsigned ? Result.succeed(payload) : refuse("is not signed")
+      if (signature === "-") {
+        return Effect.succeed(settings.unsigned ? Result.succeed(payload) : refuse("is not signed"))
+      }
+      // In UTF-8 half a surrogate pair can not be told from U+FFFD; what we write has none.
+      if (!payload.isWellFormed()) return Effect.succeed(unsignedByUs)
       const tag = decode(signature)
       // Of the last digit two bits are in no byte: they are part of the text all the same.
-      const isGood =
-        tag !== undefined && encode(tag) === signature && (yield* isSigned(tag, signedBytes(owner, payload)))
-      return isGood ? Result.succeed(payload) : refuse("is not signed with a key of this registry")
-    }),
+      if (tag === undefined || encode(tag) !== signature) return Effect.succeed(unsignedByUs)
+      return Effect.map(isSigned(tag, signedBytes(owner, payload)), (isGood) =>
+        isGood ? Result.succeed(payload) : unsignedByUs,
+      )
+    },
   }
 })

@@ -8,13 +8,14 @@ import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Persistable from "effect/persistence/Persistable"
 import type * as Persistence from "effect/persistence/Persistence"
-import { hasProperty, isTagged } from "effect/Predicate"
+import { isTagged } from "effect/Predicate"
 import * as PrimaryKey from "effect/PrimaryKey"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
-import { codeIn, firstIn } from "../http/TransportFailure.ts"
+import { firstIn } from "../http/TransportFailure.ts"
 import type * as Instant from "../Instant.ts"
+import { storeCode } from "./StoreCode.ts"
 import { StoreHealth } from "./StoreHealth.ts"
 
 /** What one read found. */
@@ -62,7 +63,7 @@ class SnapshotKey implements Persistable.Persistable<typeof Schema.String, typeo
 }
 
 /** As many keys are kept for later. */
-const keptKeys = 512
+const keptKeys = 256
 
 /** Why an operation failed. */
 interface Trouble {
@@ -82,15 +83,9 @@ const troubleOf = (error: unknown): Trouble => {
   if (firstIn(error, isSyntaxError) === true) {
     return { rule: "is no JSON: torn or overwritten", isTorn: true, isTimeout: false }
   }
-  const code = codeIn(error) ?? firstIn(error, wordOf)
+  const code = storeCode(error)
   return { rule: `the store failed${code === undefined ? "" : ` (${code})`}`, isTorn: false, isTimeout: false }
 }
-
-/** Redis begins its errors with a word such as `OOM`, `READONLY` or `NOAUTH`. */
-const wordOf = (cause: unknown): string | undefined =>
-  hasProperty(cause, "message") && typeof cause.message === "string"
-    ? /^([A-Z]{2,20}) /.exec(cause.message)?.[1]
-    : undefined
 
 /** One by one, this many may fail before one succeeds: then it is the store that is at fault. */
 const triedAlone = 3
@@ -180,7 +175,11 @@ export class SnapshotStore {
       if (items.length === 0) return []
       const pause = health.pauseMillis
       if (pause > 0 && !isUrgent) {
-        return all({ rule: `the store failed, and is left alone for ${pause} ms`, isTorn: false, isTimeout: false })
+        return all({
+          rule: `the store failed, and is left alone for ${Math.ceil(pause)} ms`,
+          isTorn: false,
+          isTimeout: false,
+        })
       }
       const together = yield* one(items)
       if (Result.isSuccess(together)) {
@@ -193,18 +192,23 @@ export class SnapshotStore {
         else yield* health.fail
         return all(trouble)
       }
-      const outcomes: Array<B> = []
+      const outcomes = new Map<Item, { readonly is: B }>()
       let answered = 0
-      for (const item of items) {
+      // Those that are at fault may come first each time: the next try begins with others.
+      const first = (health.failures * triedAlone) % items.length
+      for (const item of [...items.slice(first), ...items.slice(0, first)]) {
         const alone = yield* one([item])
         if (Result.isSuccess(alone) || alone.failure.isTorn) answered++
-        outcomes.push(Result.isSuccess(alone) ? done(alone.success[0]) : failed(alone.failure))
-        if (answered === 0 && outcomes.length === triedAlone) break
+        outcomes.set(item, { is: Result.isSuccess(alone) ? done(alone.success[0]) : failed(alone.failure) })
+        if (answered === 0 && outcomes.size === triedAlone) break
         if (Result.isFailure(alone) && alone.failure.isTimeout) break
       }
       if (answered > 0) health.succeed()
       else yield* health.fail
-      return items.map((_, i) => outcomes[i] ?? failed(trouble))
+      return items.map((item) => {
+        const tried = outcomes.get(item)
+        return tried === undefined ? failed(trouble) : tried.is
+      })
     })
   }
 

@@ -37,6 +37,9 @@ interface Pending extends Wish {
 const batchEntries = 128
 const batchCharacters = 4 * 1_048_576
 
+/** Characters of a text that takes some milliseconds to make. */
+const longText = 65_536
+
 /** What can not be written so often, while others can, waits for its next refresh. */
 const maxAttempts = 3
 
@@ -86,7 +89,8 @@ export class SnapshotWriter {
   /** Writes what is unwritten, until the store fails; nothing is taken afterwards. */
   readonly close: Effect.Effect<void> = Effect.suspend(() => {
     this.#isClosed = true
-    return this.#drainNow
+    // The batch that is under way may still bring something back.
+    return Effect.andThen(this.#one.withPermits(1)(Effect.void), this.#drainNow)
   })
 
   #enqueue(wish: Wish, waiters: ReadonlyArray<(written: Written) => void>): void {
@@ -107,13 +111,19 @@ export class SnapshotWriter {
     this.#isDraining = true
     this.#fork(
       // Whoever waits for the flight that brought the set is answered first.
-      Effect.yieldNow.pipe(Effect.andThen(this.#drain), Effect.ensuring(Effect.sync(() => (this.#isDraining = false)))),
+      Effect.yieldNow.pipe(
+        Effect.andThen(this.#drain),
+        Effect.ensuring(Effect.sync(() => (this.#isDraining = false))),
+        // What was wished for after the last look into the queue.
+        Effect.andThen(Effect.sync(() => this.#drainLater())),
+      ),
     )
   }
 
   readonly #drain: Effect.Effect<void> = Effect.gen({ self: this }, function* () {
     while (this.#pending.size > 0) {
       yield* Effect.sleep(this.#store.writes.pauseMillis)
+      if (this.#isClosed) return
       yield* this.#batch(false)
     }
   })
@@ -140,12 +150,15 @@ export class SnapshotWriter {
     const writes: Array<{ readonly wish: Pending; readonly stored: StoredText }> = []
     const removals: Array<Pending> = []
     let characters = 0
-    let taken = 0
-    for (const wish of this.#pending.values()) {
-      if (taken === batchEntries || characters >= batchCharacters) break
-      taken++
-      this.#pending.delete(wish.id)
-      this.#underWay.set(wish.id, wish)
+    let tried = 0
+    // Taken in one step: while texts are made, newer wishes may come for the same providers.
+    for (const wish of this.#take()) {
+      if (characters >= batchCharacters) {
+        this.#underWay.delete(wish.id)
+        this.#putBack(wish)
+        continue
+      }
+      tried++
       if (wish.text === undefined) {
         removals.push(wish)
         continue
@@ -154,24 +167,39 @@ export class SnapshotWriter {
       if (Result.isFailure(text)) {
         this.#end(wish, text.failure.rule)
       } else if (text.success === undefined) {
-        this.#end(wish, undefined)
+        // What is stored is of even less use.
+        removals.push(wish)
       } else {
         characters += text.success.text.length
+        // A long one has taken a while: whoever asks for keys goes first.
+        if (text.success.text.length > longText) yield* Effect.yieldNow
         writes.push({ wish, stored: { id: wish.id, ...text.success } })
       }
     }
-    const written = yield* this.#store.writeMany(
-      writes.map(({ stored }) => stored),
-      { isUrgent },
-    )
-    writes.forEach(({ wish }, i) => this.#settle(wish, written[i]))
+    // Removals first: a store that is full still takes them.
     const removed = yield* this.#store.removeMany(
       removals.map(({ id }) => id),
       { isUrgent },
     )
     removals.forEach((wish, i) => this.#settle(wish, removed[i]))
-    return taken
+    const written = yield* this.#store.writeMany(
+      writes.map(({ stored }) => stored),
+      { isUrgent },
+    )
+    writes.forEach(({ wish }, i) => this.#settle(wish, written[i]))
+    return tried
   })
+
+  #take(): ReadonlyArray<Pending> {
+    const batch: Array<Pending> = []
+    for (const wish of this.#pending.values()) {
+      if (batch.length === batchEntries) break
+      batch.push(wish)
+      this.#pending.delete(wish.id)
+      this.#underWay.set(wish.id, wish)
+    }
+    return batch
+  }
 
   #settle(wish: Pending, written: Written): void {
     if (written === undefined) {

@@ -22,6 +22,11 @@ export class StoreHealth {
     return this.#failures > 0
   }
 
+  /** Failures in a row. */
+  get failures(): number {
+    return this.#failures
+  }
+
   /** How long the store is still left alone, in milliseconds. */
   get pauseMillis(): number {
     return this.#retryAt === undefined ? 0 : Instant.remaining(this.#retryAt, this.#now())
