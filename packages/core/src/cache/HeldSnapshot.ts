@@ -6,17 +6,38 @@ import { evaluate } from "../http/Freshness.ts"
 import type { JwksLocation } from "../http/IssuerMetadata.ts"
 import type { Instant } from "../Instant.ts"
 import { encode } from "../jwk/Base64url.ts"
+import { JudgedLater, usableKeys } from "../jwk/JudgedLater.ts"
+import type { ParsedJwks } from "../jwk/Jwks.ts"
 import { judge } from "../jwk/KeyPolicy.ts"
 import { sha256 } from "../jwk/Sha256.ts"
 import * as Result from "effect/Result"
 import type { Snapshot, SnapshotRule } from "../persistence/Snapshot.ts"
-import type { Provider } from "../Provider.ts"
+import type { Provider, ResolvedSettings } from "../Provider.ts"
 import { transportIdentity } from "../registration/Registration.ts"
 import { checkUrl, type UrlPolicy } from "../security/UrlPolicy.ts"
 import type { HeldSet } from "./CacheState.ts"
 
 /** Clocks of different machines may differ by so much (milliseconds). */
 const clockTolerance = 60_000
+
+/** Raised when the key policy or the reading of headers changes, so that what passed before is judged anew. */
+const rulesVersion = 1
+
+/** What of the settings a set and its times were judged by. */
+const rulesOf = (settings: ResolvedSettings): string => {
+  const { algorithms, defaultTtl, maxKeys, maxTtl, minRsaBits, minTtl, staleWhileError, strictHttp } = settings
+  return JSON.stringify([
+    rulesVersion,
+    algorithms,
+    minRsaBits,
+    maxKeys,
+    minTtl,
+    maxTtl,
+    defaultTtl,
+    staleWhileError,
+    strictHttp,
+  ])
+}
 
 const digestOf = (provider: Provider): string => encode(sha256(transportIdentity(provider)))
 
@@ -27,6 +48,8 @@ export const snapshotOf = (provider: Provider, held: HeldSet): Snapshot => ({
   url: held.jwksUrl,
   ...(provider.issuer !== undefined && { issuer: provider.issuer }),
   digest: digestOf(provider),
+  rules: rulesOf(provider.settings),
+  usableKeys: usableKeys(held.jwks),
   document: { keys: held.jwks.source },
   headers: held.headers,
   ...(held.validators !== undefined && { validators: held.validators }),
@@ -65,12 +88,41 @@ export const locationOf = ({ fetchedInFullAt, jwksUrl, receivedAt }: HeldSet, no
   failures: 0,
 })
 
+/** What passed the rules of today. */
+interface Passed {
+  readonly jwks: ParsedJwks
+  readonly expiresAt: number
+  readonly staleUntil: number
+}
+
+const asItWas = (snapshot: Snapshot, settings: ResolvedSettings): Result.Result<Passed, SnapshotRule> => {
+  const { document, expiresAt, staleUntil, usableKeys } = snapshot
+  return Result.succeed({
+    jwks: new JudgedLater(document.keys, usableKeys, () => judge(document.keys, settings)),
+    expiresAt,
+    staleUntil,
+  })
+}
+
+const judgedAnew = (snapshot: Snapshot, settings: ResolvedSettings): Result.Result<Passed, SnapshotRule> => {
+  const { document, fetchedAt, headers } = snapshot
+  if (document.keys.length > settings.maxKeys) return refuse(`has more than ${settings.maxKeys} keys`)
+  const verdict = evaluate(headers, fetchedAt, settings)
+  if (!verdict.keep) return refuse("is of a document that must not be stored")
+  const expiresAt = Math.min(snapshot.expiresAt, snapshot.staleUntil, fetchedAt + verdict.lifetimeMillis)
+  const staleUntil = Math.min(snapshot.staleUntil, expiresAt + verdict.staleMillis)
+  const jwks = judge(document.keys, settings)
+  return jwks.keys.length === 0 ? refuse("has no usable key") : Result.succeed({ jwks, expiresAt, staleUntil })
+}
+
 /**
  * The set that a snapshot brings back, or why it does not.
  *
  * **Details**
  *
- * Key policy and clamps run over it again, so its times only get shorter. What is left of them on the
+ * Key policy and clamps run over it again, so its times only get shorter; but for a set of our own (`isOurs`: we
+ * have signed it) that passed the very same rules: its times stand, and its keys are judged when somebody looks
+ * at them. What is left of them on the
  * monotonic clock is never more than the set's whole lifetime, whatever became of the wall clock. `jitter`
  * (0 to 1) says when within `minTtl` a fresh set is revalidated; an expired one is at once.
  */
@@ -80,6 +132,7 @@ export const heldFrom = (
   policy: UrlPolicy,
   now: Instant,
   jitter: number,
+  isOurs = false,
 ): Result.Result<HeldSet, SnapshotRule> => {
   const strange = strangeness(snapshot, provider, policy)
   if (strange !== undefined) return refuse(strange)
@@ -87,14 +140,12 @@ export const heldFrom = (
   const { fetchedAt, fetchedInFullAt } = snapshot
   if (!(fetchedAt <= now.wall + clockTolerance)) return refuse("was fetched in the future")
   if (!(fetchedInFullAt <= fetchedAt)) return refuse("has times that contradict each other")
-  if (snapshot.document.keys.length > settings.maxKeys) return refuse(`has more than ${settings.maxKeys} keys`)
-  const verdict = evaluate(snapshot.headers, fetchedAt, settings)
-  if (!verdict.keep) return refuse("is of a document that must not be stored")
-  const expiresAt = Math.min(snapshot.expiresAt, snapshot.staleUntil, fetchedAt + verdict.lifetimeMillis)
-  const staleUntil = Math.min(snapshot.staleUntil, expiresAt + verdict.staleMillis)
+  const passed =
+    isOurs && snapshot.rules === rulesOf(settings) ? asItWas(snapshot, settings) : judgedAnew(snapshot, settings)
+  if (Result.isFailure(passed)) return Result.fail(passed.failure)
+  const { expiresAt, jwks, staleUntil } = passed.success
   if (!(staleUntil > now.wall)) return refuse("is past its stale window")
-  const jwks = judge(snapshot.document.keys, settings)
-  if (jwks.keys.length === 0) return refuse("has no usable key")
+  const lifetimeMillis = expiresAt - fetchedAt
 
   /** A moment of the snapshot on both clocks; what is still to come lasts no longer than it did then. */
   const instant = (wall: number): Instant => ({
@@ -102,7 +153,7 @@ export const heldFrom = (
     mono: now.mono + Math.min(wall - now.wall, Math.max(0, wall - fetchedAt)),
   })
   const isFresh = expiresAt > now.wall
-  const lead = Math.min(settings.refreshEarly, verdict.lifetimeMillis / 5)
+  const lead = Math.min(settings.refreshEarly, lifetimeMillis / 5)
   // In the second half of it: a restart is no moment to ask everybody.
   const pause = (0.5 + jitter / 2) * settings.minTtl
   const refreshAt = isFresh ? Math.min(now.wall + pause, Math.max(now.wall, expiresAt - lead)) : now.wall
@@ -112,7 +163,7 @@ export const heldFrom = (
     receivedAt: instant(fetchedAt),
     expiresAt: instant(expiresAt),
     staleUntil: instant(staleUntil),
-    refreshAt: verdict.lifetimeMillis === 0 ? undefined : { wall: refreshAt, mono: now.mono + (refreshAt - now.wall) },
+    refreshAt: lifetimeMillis === 0 ? undefined : { wall: refreshAt, mono: now.mono + (refreshAt - now.wall) },
     fetchedInFullAt: instant(fetchedInFullAt),
     headers: snapshot.headers,
     validators: snapshot.validators,

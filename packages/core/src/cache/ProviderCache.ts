@@ -21,6 +21,7 @@ import type { FetchFailure } from "../http/RetryPolicy.ts"
 import * as Instant from "../Instant.ts"
 import { displayUrl, isTimeout, type JwksUnavailable, type UnavailableReason } from "../JwksError.ts"
 import type { JwksEventBody } from "../JwksEvent.ts"
+import { isPending, usableKeys } from "../jwk/JudgedLater.ts"
 import type { ProviderReading } from "../metrics/JwksMetrics.ts"
 import { type Provider, sourceUrl } from "../Provider.ts"
 import type { ProviderStatus } from "../ProviderStatus.ts"
@@ -196,7 +197,7 @@ export class ProviderCache {
       refreshes: this.#counts.refreshes,
       notModified: this.#counts.notModified,
       unknownKids: this.#counts.unknownKids,
-      keys: held?.jwks.keys.length ?? 0,
+      keys: held === undefined ? 0 : usableKeys(held.jwks),
       expiresAt: held?.expiresAt.wall ?? 0,
       refreshErrors: this.#counts.refreshErrors,
     }
@@ -252,8 +253,10 @@ export class ProviderCache {
     const held = CacheState.heldOf(this.#current)
     if (held === undefined || this.#end !== undefined) return undefined
     const usability = this.#usability(now)
-    // A clock that jumped says so before the timer does.
-    if (usability !== this.#shown) this.#show(now)
+    const isFirstLook = isPending(held.jwks)
+    if (isFirstLook) this.#answersOf(held, "fresh")
+    // A clock that jumped says so before the timer does; and what is judged now can be a hit from now on.
+    if (usability !== this.#shown || isFirstLook) this.#show(now)
     if (usability === "Fresh") return { held, answers: this.#answersOf(held, "fresh") }
     return usability === "Stale" && allowStale ? { held, answers: this.#answersOf(held, "stale") } : undefined
   }
@@ -321,7 +324,10 @@ export class ProviderCache {
     if (this.#end !== undefined) return
     const held = CacheState.heldOf(this.#current)
     const usability = this.#usability(now)
-    if (held !== undefined && usability === "Fresh") {
+    if (held !== undefined && isPending(held.jwks)) {
+      // Nobody has asked for its keys yet: the first who does comes by here.
+      this.slot.close()
+    } else if (held !== undefined && usability === "Fresh") {
       this.slot.open(this.#answersOf(held, "fresh"), held.expiresAt.wall)
     } else if (held !== undefined && usability === "Stale" && !this.#isIdle(now)) {
       this.slot.open(this.#answersOf(held, "stale"), held.staleUntil.wall)
@@ -414,7 +420,7 @@ export class ProviderCache {
     this.#observe(
       {
         _tag: "SnapshotRestored",
-        keys: restored.jwks.keys.length,
+        keys: usableKeys(restored.jwks),
         fetchedAt: restored.receivedAt.wall,
         expiresAt: restored.expiresAt.wall,
         staleUntil: restored.staleUntil.wall,

@@ -14,7 +14,7 @@ import type { SnapshotReading } from "../metrics/JwksMetrics.ts"
 import { decode, encode, type SnapshotRule } from "../persistence/Snapshot.ts"
 import { snapshotId } from "../persistence/SnapshotId.ts"
 import { SnapshotReader } from "../persistence/SnapshotReader.ts"
-import type { SnapshotSeal } from "../persistence/SnapshotSeal.ts"
+import { isSigned, type SnapshotSeal } from "../persistence/SnapshotSeal.ts"
 import type { Read, SnapshotStore, Written } from "../persistence/SnapshotStore.ts"
 import { SnapshotWriter, type Wish, type WishedText } from "../persistence/SnapshotWriter.ts"
 import type { Provider } from "../Provider.ts"
@@ -238,7 +238,7 @@ export class Snapshots {
     if (Result.isFailure(payload)) return Result.fail(payload.failure)
     const snapshot = decode(payload.success, provider.settings.maxResponseBytes)
     if (Result.isFailure(snapshot)) return Result.fail(snapshot.failure)
-    return heldFrom(snapshot.success, provider, policy, this.#now(), yield* Random.next)
+    return heldFrom(snapshot.success, provider, policy, this.#now(), yield* Random.next, isSigned(text))
   })
 
   #ignore(target: RestoreTarget, rule: string): Found {

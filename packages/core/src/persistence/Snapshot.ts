@@ -17,6 +17,10 @@ const Snapshot = Schema.Struct({
   issuer: Schema.optionalKey(Schema.String),
   /** Of the settings that decide what is fetched from where. */
   digest: Schema.String,
+  /** The key policy and the clamps that the set passed, as one text. */
+  rules: Schema.String,
+  /** Keys that passed. */
+  usableKeys: Schema.Number,
   /** The JWK Set (RFC 7517 section 5) as it was published, without what is secret. */
   document: Schema.Struct({ keys: Schema.Array(Schema.Unknown) }),
   /** The response's fields that bear on the set's lifetime. */
@@ -39,7 +43,7 @@ const Snapshot = Schema.Struct({
 /** A set and its times, as they are stored. */
 export type Snapshot = typeof Snapshot.Type
 
-const decodeSnapshot = Schema.decodeUnknownResult(Snapshot)
+const isSnapshot = Schema.is(Snapshot)
 
 /** Why a snapshot can not be written or used: a readable phrase that never quotes it. */
 export interface SnapshotRule {
@@ -64,6 +68,5 @@ export const decode = (text: string, maxResponseBytes: number): Result.Result<Sn
   if (text.length > maxLength(maxResponseBytes)) return refuse("is too large")
   const json = Result.try((): unknown => JSON.parse(text))
   if (Result.isFailure(json)) return refuse("is no JSON: torn or overwritten")
-  const decoded = decodeSnapshot(json.success)
-  return Result.isFailure(decoded) ? refuse("lacks what a snapshot has") : Result.succeed(decoded.success)
+  return isSnapshot(json.success) ? Result.succeed(json.success) : refuse("lacks what a snapshot has")
 }

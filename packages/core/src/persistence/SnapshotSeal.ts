@@ -55,6 +55,9 @@ const keyOfProcess = (mac: Mac.Mac["Service"]): Effect.Effect<Mac.Key> =>
 
 const shape = /^effect-jwks\/(\d{1,6}) (-|[A-Za-z0-9_-]{43}) /
 
+/** Whether a text bears a signature, good or not. */
+export const isSigned = (text: string): boolean => shape.exec(text)?.[2] !== "-"
+
 const refuse = (rule: string): Result.Result<never, SnapshotRule> => Result.fail({ rule })
 
 const unsignedByUs = refuse("is not signed with a key of this registry")
@@ -75,11 +78,11 @@ const sealWithMac = Effect.fnUntraced(function* (
         : [yield* keyOfProcess(mac)]
   const [signingKey] = keys
 
-  const isSigned = (tag: Uint8Array, data: Uint8Array, index = 0): Effect.Effect<boolean> => {
+  const isOneOfOurs = (tag: Uint8Array, data: Uint8Array, index = 0): Effect.Effect<boolean> => {
     const key = keys[index]
     if (key === undefined) return Effect.succeed(false)
     return Effect.flatMap(Effect.orDie(mac.verify(key, tag, data)), (isGood) =>
-      isGood ? Effect.succeed(true) : isSigned(tag, data, index + 1),
+      isGood ? Effect.succeed(true) : isOneOfOurs(tag, data, index + 1),
     )
   }
 
@@ -107,7 +110,7 @@ const sealWithMac = Effect.fnUntraced(function* (
       const tag = decode(signature)
       // Of the last digit two bits are in no byte: they are part of the text all the same.
       if (tag === undefined || encode(tag) !== signature) return Effect.succeed(unsignedByUs)
-      return Effect.map(isSigned(tag, signedBytes(owner, payload)), (isGood) =>
+      return Effect.map(isOneOfOurs(tag, signedBytes(owner, payload)), (isGood) =>
         isGood ? Result.succeed(payload) : unsignedByUs,
       )
     },

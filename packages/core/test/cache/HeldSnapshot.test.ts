@@ -6,6 +6,7 @@ import type { HeldSet } from "../../src/cache/CacheState.ts"
 import { heldFrom, locationOf, snapshotOf } from "../../src/cache/HeldSnapshot.ts"
 import { evaluate } from "../../src/http/Freshness.ts"
 import type { Instant } from "../../src/Instant.ts"
+import { isPending, usableKeys } from "../../src/jwk/JudgedLater.ts"
 import { judge } from "../../src/jwk/KeyPolicy.ts"
 import { decode, encode, type Snapshot } from "../../src/persistence/Snapshot.ts"
 import { defaultSettings, type Provider, type ResolvedSettings } from "../../src/Provider.ts"
@@ -72,6 +73,7 @@ const restore = (
     readonly now?: Instant
     readonly jitter?: number
     readonly policy?: UrlPolicy
+    readonly isOurs?: boolean
   } = {},
 ) =>
   heldFrom(
@@ -80,6 +82,7 @@ const restore = (
     how.policy ?? policy,
     how.now ?? at(0),
     how.jitter ?? 0.5,
+    how.isOurs,
   )
 
 const held = (...given: Parameters<typeof restore>): HeldSet => Result.getOrThrow(restore(...given))
@@ -125,6 +128,34 @@ describe("a restored set", () => {
   it("that is expired is revalidated at once", () => {
     assert.deepStrictEqual(held({}, { now: at(10 * minute), jitter: 1 }).refreshAt, at(10 * minute))
     assert.deepStrictEqual(held({}, { now: at(hour), jitter: 1 }).refreshAt, at(hour))
+  })
+
+  it("of our own is the same set under the same rules, but is judged when somebody looks at its keys", () => {
+    for (const later of [0, 5 * minute, 30 * minute]) {
+      const [anew, ofOurs] = [held({}, { now: at(later) }), held({}, { now: at(later), isOurs: true })]
+      assert.isTrue(isPending(ofOurs.jwks))
+      assert.strictEqual(usableKeys(ofOurs.jwks), anew.jwks.keys.length)
+      assert.isTrue(isPending(ofOurs.jwks))
+      assert.deepStrictEqual({ ...ofOurs, jwks: undefined }, { ...anew, jwks: undefined })
+      const { byKid, dropped, keys, source } = ofOurs.jwks
+      assert.isFalse(isPending(ofOurs.jwks))
+      assert.deepStrictEqual({ byKid, dropped, keys, source }, { ...anew.jwks })
+    }
+  })
+
+  it("of our own is judged at once where a rule has changed since, and never lives longer for it", () => {
+    const strict = { ...provider, settings: { ...provider.settings, maxTtl: 5 * minute } }
+    const again = held({}, { provider: strict, isOurs: true })
+    assert.isFalse(isPending(again.jwks))
+    assert.deepStrictEqual(again.expiresAt, at(5 * minute))
+    assert.strictEqual(
+      ruleOf(
+        {},
+        { provider: { ...provider, settings: { ...provider.settings, algorithms: ["EdDSA"] } }, isOurs: true },
+      ),
+      "has no usable key",
+    )
+    assert.isFalse(isPending(held({ rules: "others" }, { isOurs: true }).jwks))
   })
 
   it("survives being stored and restored again and again, with its times", () => {

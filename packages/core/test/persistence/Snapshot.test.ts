@@ -10,6 +10,8 @@ const snapshot: Snapshot = {
   url: "https://idp.test/jwks",
   issuer: "https://idp.test",
   digest: "d",
+  rules: "r",
+  usableKeys: 1,
   document: { keys: [{ kty: "EC", kid: "1" }] },
   headers: { "cache-control": "max-age=600" },
   validators: { url: "https://idp.test/jwks", etag: '"1"', lastModified: "Sun, 06 Nov 1994 08:49:37 GMT" },
