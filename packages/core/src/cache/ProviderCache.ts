@@ -88,6 +88,8 @@ export class ProviderCache {
   #confirmedAt = 0
   /** Prebuilt answers of the held set. */
   #answers: { readonly of: CacheState.HeldSet; fresh?: Answers; stale?: Answers } | undefined
+  /** Nobody has asked for the keys of the held set yet, so the slot does not show them. */
+  #isSlotLate = false
   /** What the slot shows. */
   #shown: CacheState.Usability = "Unusable"
   #lastAttemptTimedOut: boolean
@@ -253,10 +255,10 @@ export class ProviderCache {
     const held = CacheState.heldOf(this.#current)
     if (held === undefined || this.#end !== undefined) return undefined
     const usability = this.#usability(now)
-    const isFirstLook = isPending(held.jwks)
-    if (isFirstLook) this.#answersOf(held, "fresh")
+    const isFirstUse = this.#isSlotLate
+    if (isFirstUse) this.#answersOf(held, "fresh")
     // A clock that jumped says so before the timer does; and what is judged now can be a hit from now on.
-    if (usability !== this.#shown || isFirstLook) this.#show(now)
+    if (usability !== this.#shown || isFirstUse) this.#show(now)
     if (usability === "Fresh") return { held, answers: this.#answersOf(held, "fresh") }
     return usability === "Stale" && allowStale ? { held, answers: this.#answersOf(held, "stale") } : undefined
   }
@@ -324,7 +326,8 @@ export class ProviderCache {
     if (this.#end !== undefined) return
     const held = CacheState.heldOf(this.#current)
     const usability = this.#usability(now)
-    if (held !== undefined && isPending(held.jwks)) {
+    this.#isSlotLate = held !== undefined && isPending(held.jwks)
+    if (this.#isSlotLate) {
       // Nobody has asked for its keys yet: the first who does comes by here.
       this.slot.close()
     } else if (held !== undefined && usability === "Fresh") {

@@ -3,8 +3,11 @@
  */
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as TestClock from "effect/testing/TestClock"
+import type { JwksRegistryService } from "../../src/JwksRegistryService.ts"
+import { answerNow, type AnswersNow } from "../../src/Registry.ts"
 import { makeWorld, owner, withKey } from "../persistence/snapshotWorld.ts"
 import { outOfMemory } from "../persistence/scriptedStore.ts"
 import { withSteppedClock } from "../SteppedClock.ts"
@@ -22,6 +25,21 @@ import {
 } from "./support.ts"
 
 describe("a fresh set that comes back", () => {
+  it.effect("is on the hit path from its first question on, also where its status was looked at before", () =>
+    Effect.gen(function* () {
+      const { before, kid, open } = yield* makeWorld()
+      yield* before()
+      const { register, registry } = yield* open()
+      yield* register()
+      assert.lengthOf((yield* registry.allStatuses)[0]?.keys ?? [], 1)
+      yield* answerAtOnce(registry.resolveKey("acme", kid))
+      const ofOurs: JwksRegistryService & Partial<AnswersNow> = registry
+      // Only a prebuilt answer is an exit before it is run.
+      const answer = ofOurs[answerNow]?.("acme", kid)
+      assert.isTrue(Exit.isExit(answer))
+    }),
+  )
+
   it.effect("answers at once without a request, with the times that it had", () =>
     Effect.gen(function* () {
       const { before, idp, open } = yield* makeWorld()
