@@ -56,6 +56,7 @@ export const coreFloors: Readonly<Record<string, number>> = {
   "persistence/SnapshotWriter.ts": 2,
   "persistence/SnapshotId.ts": 2,
   "persistence/StoreCode.ts": 2,
+  "persistence/MachineTime.ts": 2,
   "persistence/ResilientPersistence.ts": 2,
   "fleet/RefreshLease.ts": 2,
   "metrics/JwksMetrics.ts": 2,

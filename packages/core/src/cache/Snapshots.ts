@@ -2,7 +2,6 @@
  * The snapshots of a registry: what is written after a refresh, read for a provider that holds nothing,
  * and told about it. Nobody who resolves or refreshes waits for anything here but within his own bound.
  */
-import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import type * as Fiber from "effect/Fiber"
 import * as Random from "effect/Random"
@@ -11,6 +10,7 @@ import * as Instant from "../Instant.ts"
 import { PersistenceFailed } from "../JwksError.ts"
 import type { JwksEventBody } from "../JwksEvent.ts"
 import type { SnapshotReading } from "../metrics/JwksMetrics.ts"
+import { withinMachineTime } from "../persistence/MachineTime.ts"
 import { decode, encode, type SnapshotRule } from "../persistence/Snapshot.ts"
 import { snapshotId } from "../persistence/SnapshotId.ts"
 import { SnapshotReader } from "../persistence/SnapshotReader.ts"
@@ -18,7 +18,6 @@ import { isSigned, type SnapshotSeal } from "../persistence/SnapshotSeal.ts"
 import type { Read, SnapshotStore, Written } from "../persistence/SnapshotStore.ts"
 import { SnapshotWriter, type Wish, type WishedText } from "../persistence/SnapshotWriter.ts"
 import type { Provider } from "../Provider.ts"
-import type { StoreHealth } from "../persistence/StoreHealth.ts"
 import type { PersistSummary } from "../Resolved.ts"
 import type { UrlPolicy } from "../security/UrlPolicy.ts"
 import type { HeldSet } from "./CacheState.ts"
@@ -40,6 +39,9 @@ export interface RestoreTarget extends SnapshotSubject {
 export type Adoption = "Adopted" | "Known" | "Older"
 
 type Operation = "read" | "write" | "remove"
+
+/** Reads fail apart from writes and removals. */
+const sideOf = (operation: Operation): "reads" | "writes" => (operation === "read" ? "reads" : "writes")
 
 /** What the store had for a provider. */
 type Found =
@@ -139,13 +141,9 @@ export class Snapshots {
   }
 
   /** Writes what is unwritten, within {@link closeTimeout}; how many snapshots are left. */
-  readonly close: Effect.Effect<number> = Effect.suspend(() => this.#writer.close).pipe(
-    Effect.timeoutOption(closeTimeout),
-    // The machine's: a test's clock stands still by the time that its layers are closed.
-    Effect.provideService(Clock.Clock, Clock.Clock.defaultValue()),
-    // Finalizers are not, and what is not can not be timed out.
-    Effect.interruptible,
-    Effect.map(() => this.#writer.unwritten),
+  readonly close: Effect.Effect<number> = Effect.map(
+    Effect.suspend(() => withinMachineTime(this.#writer.close, closeTimeout)),
+    () => this.#writer.unwritten,
   )
 
   // ---------------------------------------------------------------------------
@@ -252,21 +250,17 @@ export class Snapshots {
   // ---------------------------------------------------------------------------
 
   #fails(subject: SnapshotSubject, operation: Operation, rule: string): void {
-    const isStore = this.#healthFor(operation).isFailing
-    const side = operation === "read" ? "reads" : "writes"
+    const side = sideOf(operation)
+    const isStore = this.#store[side].isFailing
     subject.observe({ _tag: "SnapshotFailed", operation, rule, isFirst: !isStore || !this.#failing.has(side) })
     if (isStore) this.#failing.add(side)
   }
 
   #works(subject: SnapshotSubject, operation: Operation): void {
-    const side = operation === "read" ? "reads" : "writes"
+    const side = sideOf(operation)
     if (side === "writes" && this.#told.size > 0) this.#told.delete(snapshotId(subject.provider))
-    if (this.#healthFor(operation).isFailing || !this.#failing.delete(side)) return
+    if (this.#store[side].isFailing || !this.#failing.delete(side)) return
     subject.observe({ _tag: "SnapshotStoreRecovered", operation: side === "reads" ? "read" : "write" })
-  }
-
-  #healthFor(operation: Operation): StoreHealth {
-    return operation === "read" ? this.#store.reads : this.#store.writes
   }
 }
 

@@ -3,7 +3,6 @@
  * application starts must not keep a cache from starting.
  */
 import * as Cause from "effect/Cause"
-import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
@@ -15,6 +14,7 @@ import * as Persistence from "effect/persistence/Persistence"
 import * as Random from "effect/Random"
 import * as Schedule from "effect/Schedule"
 import * as Scope from "effect/Scope"
+import { withinMachineTime } from "./MachineTime.ts"
 import { storeCode } from "./StoreCode.ts"
 
 type Service = Persistence.Persistence["Service"]
@@ -233,11 +233,5 @@ const ended = ({ fiber, scope }: Attempt): Effect.Effect<void> =>
 /** Waits for an effect, but no longer than `millis` of the machine's clock, and not for its interruption. */
 const waitAtMost = (effect: Effect.Effect<void>, millis: number): Effect.Effect<void> =>
   Effect.flatMap(Effect.forkDetach(effect, { startImmediately: true }), (fiber) =>
-    Fiber.await(fiber).pipe(
-      Effect.timeoutOption(millis),
-      // Finalizers are not, and what is not can not be timed out.
-      Effect.interruptible,
-      // A test's clock stands still by the time that its layers are closed.
-      Effect.provideService(Clock.Clock, Clock.Clock.defaultValue()),
-    ),
+    withinMachineTime(Fiber.await(fiber), millis),
   )

@@ -3,7 +3,7 @@
  */
 import * as Effect from "effect/Effect"
 import type * as Fiber from "effect/Fiber"
-import type { Read, SnapshotStore } from "./SnapshotStore.ts"
+import { batchCharacters, longText, type Read, type SnapshotStore } from "./SnapshotStore.ts"
 
 /** One question. */
 export interface Question {
@@ -14,12 +14,6 @@ export interface Question {
 /** Most texts of a batch, and of the first, when nobody knows yet how long they are. */
 const maxBatch = 128
 const firstBatch = 64
-
-/** Characters that a batch should not exceed, as far as those before it tell. */
-const batchCharacters = 4 * 1_048_576
-
-/** Characters of a text that takes some milliseconds to judge. */
-const longText = 65_536
 
 /** Batches under way at a time: one is read while another is judged. */
 const pipelined = 2
@@ -78,7 +72,6 @@ export class SnapshotReader {
             this.#textsRead += 1
           }
           yield* answer(read)
-          // A long one has taken a while: whoever asks for keys goes first.
           if (read._tag === "Found" && read.text.length > longText) yield* Effect.yieldNow
         }
       }
@@ -94,6 +87,7 @@ export class SnapshotReader {
     )
   }
 
+  /** As many as fit, as far as those before tell. */
   get #batchSize(): number {
     if (this.#textsRead === 0) return firstBatch
     const average = this.#charactersRead / this.#textsRead

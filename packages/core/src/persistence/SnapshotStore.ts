@@ -44,6 +44,12 @@ export interface StoreDemand {
   readonly isUrgent: boolean
 }
 
+/** Characters that a batch should not exceed. */
+export const batchCharacters = 4 * 1_048_576
+
+/** Characters of a text that takes some milliseconds to make or to judge: after it, whoever asks for keys goes first. */
+export const longText = 65_536
+
 /** Longest read and longest write, in milliseconds. */
 const readTimeout = 2_000
 const writeTimeout = 5_000

@@ -8,7 +8,7 @@ import * as Result from "effect/Result"
 import * as Semaphore from "effect/Semaphore"
 import type { SnapshotRule } from "./Snapshot.ts"
 import { type SnapshotOwner, snapshotId } from "./SnapshotId.ts"
-import type { SnapshotStore, StoredText, Written } from "./SnapshotStore.ts"
+import { batchCharacters, longText, type SnapshotStore, type StoredText, type Written } from "./SnapshotStore.ts"
 
 /** The text of a snapshot, or why there is none; `undefined` where it is of no use any more. */
 export type WishedText = Result.Result<Omit<StoredText, "id"> | undefined, SnapshotRule>
@@ -33,12 +33,8 @@ interface Pending extends Wish {
   readonly waiters: Array<(written: Written) => void>
 }
 
-/** Most entries of a batch, and characters after which none is added. */
+/** Most entries of a batch. */
 const batchEntries = 128
-const batchCharacters = 4 * 1_048_576
-
-/** Characters of a text that takes some milliseconds to make. */
-const longText = 65_536
 
 /** What can not be written so often, while others can, waits for its next refresh. */
 const maxAttempts = 3
@@ -171,7 +167,6 @@ export class SnapshotWriter {
         removals.push(wish)
       } else {
         characters += text.success.text.length
-        // A long one has taken a while: whoever asks for keys goes first.
         if (text.success.text.length > longText) yield* Effect.yieldNow
         writes.push({ wish, stored: { id: wish.id, ...text.success } })
       }

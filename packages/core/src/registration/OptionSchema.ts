@@ -7,6 +7,7 @@
  * For those packages; what is in here may change with any version.
  */
 import * as Duration from "effect/Duration"
+import * as Redacted from "effect/Redacted"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import * as SchemaIssue from "effect/SchemaIssue"
@@ -58,6 +59,28 @@ export const flag = Schema.Boolean.annotate({ message: "must be true or false" }
 /** A text for which `isValid` holds. */
 export const text = (rule: string, isValid: (value: string) => boolean) =>
   Schema.String.annotate({ message: rule }).check(Schema.makeFilter((value: string) => isValid(value) || rule))
+
+const isSecret =
+  (isValid: (value: string) => boolean) =>
+  (u: unknown): u is string | Redacted.Redacted<string> => {
+    const value = Redacted.isRedacted(u) ? Redacted.value(u) : u
+    return typeof value === "string" && isValid(value)
+  }
+
+/** A text for which `isValid` holds, perhaps wrapped so that it can not be printed; decoded, it is in the clear. */
+export const secret = (rule: string, isValid: (value: string) => boolean) =>
+  Schema.declare(isSecret(isValid))
+    .annotate({ message: rule })
+    .pipe(
+      Schema.decodeTo(
+        Schema.String,
+        SchemaTransformation.transform({
+          decode: (given: string | Redacted.Redacted<string>) =>
+            typeof given === "string" ? given : Redacted.value(given),
+          encode: (value: string): string | Redacted.Redacted<string> => value,
+        }),
+      ),
+    )
 
 /** A list; `rule` is for what is none. */
 export const listOf = <S extends Schema.Constraint>(item: S, rule: string) =>

@@ -1,28 +1,17 @@
 import { assert, describe, it } from "@effect/vitest"
-import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
-import * as FiberSet from "effect/FiberSet"
-import * as Persistence from "effect/persistence/Persistence"
-import * as Scheduler from "effect/Scheduler"
 import * as TestClock from "effect/testing/TestClock"
-import * as Instant from "../../src/Instant.ts"
 import { SnapshotReader } from "../../src/persistence/SnapshotReader.ts"
-import { openStore, type Read } from "../../src/persistence/SnapshotStore.ts"
+import type { Read } from "../../src/persistence/SnapshotStore.ts"
 import { answerAtOnce, begin, settle, withRandom } from "../rules/support.ts"
-import { outOfMemory, ScriptedStore } from "./scriptedStore.ts"
+import { outOfMemory, openScripted } from "./scriptedStore.ts"
 
 const open = Effect.fnUntraced(function* () {
-  const backing = new ScriptedStore()
-  const clock = yield* Clock.Clock
-  const store = yield* Effect.flatMap(Persistence.Persistence, (persistence) =>
-    openStore(persistence, "shop", () => Instant.now(clock)),
-  ).pipe(Effect.provide(backing.layer))
-  const fork = yield* FiberSet.makeRuntime<never, void, never>()
+  const { backing, fork, politely, store } = yield* openScripted()
   const reader = new SnapshotReader(store, fork)
   /** One whose fibers let others run after so many steps. */
-  const politeReader = (steps: number) =>
-    new SnapshotReader(store, (effect) => fork(Effect.provideService(effect, Scheduler.MaxOpsBeforeYield, steps)))
+  const politeReader = (steps: number) => new SnapshotReader(store, politely(steps))
   const answers = new Map<string, Read>()
   const question = (id: string) => ({
     id,

@@ -1,24 +1,16 @@
 import { assert, describe, it } from "@effect/vitest"
-import * as Clock from "effect/Clock"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
-import * as Persistence from "effect/persistence/Persistence"
 import * as TestClock from "effect/testing/TestClock"
-import * as Instant from "../../src/Instant.ts"
-import { openStore } from "../../src/persistence/SnapshotStore.ts"
 import { answerAtOnce, assertWaits, begin, seconds, settle, withRandom } from "../rules/support.ts"
-import { outOfMemory, ScriptedStore, storeError } from "./scriptedStore.ts"
+import { outOfMemory, storeError, openScripted } from "./scriptedStore.ts"
 
 const asked = { isUrgent: true }
 const unasked = { isUrgent: false }
 
 const open = Effect.fnUntraced(function* () {
-  const backing = new ScriptedStore()
-  const clock = yield* Clock.Clock
-  const store = yield* Effect.flatMap(Persistence.Persistence, (persistence) =>
-    openStore(persistence, "shop", () => Instant.now(clock)),
-  ).pipe(Effect.provide(backing.layer))
+  const { backing, store } = yield* openScripted()
   const entry = (id: string, timeToLive = 1_000) => ({ id, text: `text of ${id}`, timeToLive })
   return { backing, store, entry }
 })

@@ -1,32 +1,20 @@
 import { assert, describe, it } from "@effect/vitest"
-import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
-import * as FiberSet from "effect/FiberSet"
-import * as Persistence from "effect/persistence/Persistence"
 import * as Result from "effect/Result"
-import * as Scheduler from "effect/Scheduler"
 import * as TestClock from "effect/testing/TestClock"
-import * as Instant from "../../src/Instant.ts"
 import { type SnapshotOwner, snapshotId } from "../../src/persistence/SnapshotId.ts"
-import { openStore } from "../../src/persistence/SnapshotStore.ts"
 import { SnapshotWriter, type WishedText } from "../../src/persistence/SnapshotWriter.ts"
 import { answerAtOnce, assertWaits, begin, settle, withRandom } from "../rules/support.ts"
-import { outOfMemory, ScriptedStore } from "./scriptedStore.ts"
+import { outOfMemory, openScripted } from "./scriptedStore.ts"
 
 const ownerOf = (provider: string): SnapshotOwner => ({ tenant: "acme", provider })
 
 const open = Effect.fnUntraced(function* () {
-  const backing = new ScriptedStore()
-  const clock = yield* Clock.Clock
-  const store = yield* Effect.flatMap(Persistence.Persistence, (persistence) =>
-    openStore(persistence, "shop", () => Instant.now(clock)),
-  ).pipe(Effect.provide(backing.layer))
-  const fork = yield* FiberSet.makeRuntime<never, void, never>()
+  const { backing, fork, politely, store } = yield* openScripted()
   const writer = new SnapshotWriter(store, fork)
   /** One whose fibers let others run after so many steps. */
-  const politeWriter = (steps: number) =>
-    new SnapshotWriter(store, (effect) => fork(Effect.provideService(effect, Scheduler.MaxOpsBeforeYield, steps)))
+  const politeWriter = (steps: number) => new SnapshotWriter(store, politely(steps))
   const reports: Array<readonly [string, string | undefined, boolean]> = []
   const report = (provider: string) => (written: string | undefined, isOver: boolean) =>
     void reports.push([provider, written, isOver])

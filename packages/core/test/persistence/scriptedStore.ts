@@ -3,12 +3,17 @@
  */
 import { assert } from "@effect/vitest"
 import * as Arr from "effect/Array"
+import * as Clock from "effect/Clock"
 import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as FiberSet from "effect/FiberSet"
 import * as Layer from "effect/Layer"
 import * as Persistence from "effect/persistence/Persistence"
+import * as Scheduler from "effect/Scheduler"
+import * as Instant from "../../src/Instant.ts"
 import { type SnapshotOwner, snapshotId } from "../../src/persistence/SnapshotId.ts"
+import { openStore } from "../../src/persistence/SnapshotStore.ts"
 
 /** One call of the backing store. */
 export interface StoreCall {
@@ -129,3 +134,17 @@ export class ScriptedStore {
     return Layer.provide(Persistence.layer, backing)
   }
 }
+
+/** A `SnapshotStore` over such a store, and what runs its queues. */
+export const openScripted = Effect.fnUntraced(function* () {
+  const backing = new ScriptedStore()
+  const clock = yield* Clock.Clock
+  const store = yield* Effect.flatMap(Persistence.Persistence, (persistence) =>
+    openStore(persistence, "shop", () => Instant.now(clock)),
+  ).pipe(Effect.provide(backing.layer))
+  const fork = yield* FiberSet.makeRuntime<never, void, never>()
+  /** Runs fibers that let others run after so many steps. */
+  const politely = (steps: number) => (effect: Effect.Effect<void>) =>
+    fork(Effect.provideService(effect, Scheduler.MaxOpsBeforeYield, steps))
+  return { backing, store, fork, politely }
+})

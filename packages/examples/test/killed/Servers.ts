@@ -7,16 +7,7 @@ import * as fs from "node:fs"
 import * as net from "node:net"
 import * as os from "node:os"
 import * as path from "node:path"
-
-const freePort = async (): Promise<number> => {
-  const server = net.createServer().listen(0, "127.0.0.1")
-  await once(server, "listening")
-  // A server that listens on a port has an address of this form.
-  const { port } = server.address() as net.AddressInfo
-  server.close()
-  await once(server, "close")
-  return port
-}
+import { freePort } from "../support/PostgresServer.ts"
 
 /** Whether somebody takes connections there yet. */
 const connects = (port: number): Promise<boolean> =>

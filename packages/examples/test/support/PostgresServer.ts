@@ -35,7 +35,8 @@ export interface PostgresServer {
   readonly discard: () => Promise<void>
 }
 
-const freePort = async (): Promise<number> => {
+/** A loopback port that nobody listens on. */
+export const freePort = async (): Promise<number> => {
   const server = net.createServer().listen(0, "127.0.0.1")
   await once(server, "listening")
   const address = server.address()

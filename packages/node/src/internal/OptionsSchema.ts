@@ -3,11 +3,9 @@
  * write instead. No message repeats what was given: it may hold a key or a password.
  */
 import { canonicalHost } from "@effect-jwks/core"
-import { checker, duration, integer, text } from "@effect-jwks/core/OptionSchema"
-import * as Redacted from "effect/Redacted"
+import { checker, duration, integer, secret, text } from "@effect-jwks/core/OptionSchema"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
-import * as SchemaTransformation from "effect/SchemaTransformation"
 import * as Struct from "effect/Struct"
 import { X509Certificate } from "node:crypto"
 import type { LookupFunction } from "node:net"
@@ -15,28 +13,6 @@ import type { LookupFunction } from "node:net"
 const second = 1_000
 
 const timeout = duration(1, 300 * second, "must be at least 1 millisecond and at most 5 minutes")
-
-const isSecret =
-  (isValid: (value: string) => boolean) =>
-  (u: unknown): u is string | Redacted.Redacted<string> => {
-    const value = Redacted.isRedacted(u) ? Redacted.value(u) : u
-    return typeof value === "string" && isValid(value)
-  }
-
-/** Text, perhaps wrapped so that it can not be printed. */
-const secret = (rule: string, isValid: (value: string) => boolean) =>
-  Schema.declare(isSecret(isValid))
-    .annotate({ message: rule })
-    .pipe(
-      Schema.decodeTo(
-        Schema.String,
-        SchemaTransformation.transform({
-          decode: (given: string | Redacted.Redacted<string>) =>
-            typeof given === "string" ? given : Redacted.value(given),
-          encode: (value: string): string | Redacted.Redacted<string> => value,
-        }),
-      ),
-    )
 
 /** What a host has to look like. */
 export const hostRule = 'must be a host without scheme and port, such as "id.intranet.example"'

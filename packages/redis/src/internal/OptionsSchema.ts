@@ -3,30 +3,13 @@
  * No message repeats what was given: it may hold a password.
  */
 import { canonicalHost } from "@effect-jwks/core"
-import { checker, duration, flag, integer, text } from "@effect-jwks/core/OptionSchema"
-import * as Redacted from "effect/Redacted"
+import { checker, duration, flag, integer, secret, text } from "@effect-jwks/core/OptionSchema"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import * as Struct from "effect/Struct"
 
 const second = 1_000
 const minute = 60 * second
-
-/** Text, perhaps wrapped so that it can not be printed. */
-export type Secret = string | Redacted.Redacted<string>
-
-/** A secret in the clear. */
-export const reveal = (secret: Secret): string => (typeof secret === "string" ? secret : Redacted.value(secret))
-
-const isSecret =
-  (isValid: (value: string) => boolean) =>
-  (u: unknown): u is Secret => {
-    const value = Redacted.isRedacted(u) ? Redacted.value(u) : u
-    return typeof value === "string" && isValid(value)
-  }
-
-const secret = (rule: string, isValid: (value: string) => boolean = () => true) =>
-  Schema.declare(isSecret(isValid)).annotate({ message: rule })
 
 const isRedisUrl = (value: string): boolean => {
   const url = URL.canParse(value) ? new URL(value) : undefined
@@ -60,7 +43,7 @@ const Options = Schema.Struct({
   ),
   port: integer(1, 65_535),
   username: text("must be a text", () => true),
-  password: secret("must be a text, best wrapped in Redacted"),
+  password: secret("must be a text, best wrapped in Redacted", () => true),
   database: integer(0, 65_535),
   tls: Schema.Union([flag, Tls]).annotate({
     message: "must be true, false or an object of TLS options: ca, servername, cert, key",
@@ -75,7 +58,7 @@ const Options = Schema.Struct({
     messageUnexpectedKey: "is no option for Redis; check its spelling",
   })
 
-/** Options that have the right shape: durations in milliseconds. */
+/** Options that have the right shape: durations in milliseconds, secrets in the clear. */
 export type CheckedOptions = typeof Options.Type
 
 /** Checks the shape and the bounds of the options. */

@@ -6,7 +6,7 @@ import type { RuleIssue } from "@effect-jwks/core/OptionSchema"
 import * as Redacted from "effect/Redacted"
 import * as Result from "effect/Result"
 import type { RedisPersistenceOptions } from "../RedisOptions.ts"
-import { type CheckedOptions, checkOptions, reveal } from "./OptionsSchema.ts"
+import { type CheckedOptions, checkOptions } from "./OptionsSchema.ts"
 
 /** TLS as `node:tls` takes it, the key still wrapped. */
 export interface TlsSettings {
@@ -40,7 +40,7 @@ export const resolveSettings = (
   const checked = checkOptions(options)
   if (Result.isFailure(checked)) return refuse(checked.failure)
   const given = checked.success
-  const url = given.url === undefined ? undefined : new URL(reveal(given.url))
+  const url = given.url === undefined ? undefined : new URL(given.url)
   const twice = url === undefined ? [] : saidTwice(given, url)
   if (twice.length > 0) return refuse(twice)
   return Result.succeed({
@@ -70,7 +70,7 @@ const placeOf = ({ database = 0, host = "localhost", password, port = 6_379, use
   host: bareHost(host),
   port,
   username,
-  password: password === undefined ? undefined : Redacted.make(reveal(password)),
+  password: password === undefined ? undefined : Redacted.make(password),
   database,
 })
 
@@ -88,6 +88,6 @@ const tlsOf = (tls: NonNullable<CheckedOptions["tls"]>): TlsSettings | undefined
   return {
     ...others,
     ...(ca === undefined ? {} : { ca: typeof ca === "string" ? ca : [...ca] }),
-    ...(key === undefined ? {} : { key: Redacted.make(reveal(key)) }),
+    ...(key === undefined ? {} : { key: Redacted.make(key) }),
   }
 }
