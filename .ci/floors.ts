@@ -43,6 +43,7 @@ export const coreFloors: Readonly<Record<string, number>> = {
   "cache/FetchPermits.ts": 4,
 
   "cache/Snapshots.ts": 3,
+  "cache/SnapshotLook.ts": 4,
   "cache/HeldSnapshot.ts": 3,
   "cache/LocatedFetch.ts": 3,
   "cache/Revalidation.ts": 3,

@@ -79,8 +79,8 @@ export type JwksEventBody =
       readonly rule: string
       readonly isFirst: boolean
     }
-  /** The store can be read again, or written again, as this provider's snapshot shows. */
-  | { readonly _tag: "SnapshotStoreRecovered"; readonly operation: "read" | "write" }
+  /** The store can be read, written or removed from again, as this provider's snapshot shows. */
+  | { readonly _tag: "SnapshotStoreRecovered"; readonly operation: "read" | "write" | "remove" }
 
 /** One event. */
 export type JwksEvent = JwksEventBody & JwksEventContext

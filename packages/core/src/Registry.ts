@@ -11,11 +11,12 @@ import * as HttpClient from "effect/http/HttpClient"
 import * as HttpClientRequest from "effect/http/HttpClientRequest"
 import type * as Persistence from "effect/persistence/Persistence"
 import * as PubSub from "effect/PubSub"
+import * as Random from "effect/Random"
 import * as Result from "effect/Result"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import { FetchPermits } from "./cache/FetchPermits.ts"
-import { adopt } from "./cache/Handover.ts"
+import { adopt, mayBeKept } from "./cache/Handover.ts"
 import type { HitSlot } from "./cache/HitSlot.ts"
 import { type CacheEnvironment, ProviderCache } from "./cache/ProviderCache.ts"
 import { RefreshScheduler } from "./cache/RefreshScheduler.ts"
@@ -37,8 +38,9 @@ import type { JwksRegistryService } from "./JwksRegistryService.ts"
 import type { JwksMetrics, ProviderMetrics } from "./metrics/JwksMetrics.ts"
 import { noneHasIt } from "./NoneHasIt.ts"
 import { makeSeal } from "./persistence/SnapshotSeal.ts"
+import type { SnapshotOwner } from "./persistence/SnapshotId.ts"
 import { openStore } from "./persistence/SnapshotStore.ts"
-import { type JwksRegistryOptions, sourceUrl } from "./Provider.ts"
+import { type JwksRegistryOptions, type Provider, sourceUrl } from "./Provider.ts"
 import {
   type ResolvedOptions,
   resolveOptions,
@@ -86,7 +88,11 @@ export const makeRegistry = Effect.fnUntraced(function* (
   const clock = yield* Clock.Clock
   const now = () => Instant.now(clock)
   const seal = yield* makeSeal(options.snapshots)
-  const snapshots = new Snapshots(yield* openStore(persistence, options.snapshots.namespace, now), seal, now, fork)
+  const store = yield* openStore(persistence, options.snapshots.namespace, now)
+  const random = yield* Random.Random
+  const snapshots = new Snapshots(store, seal, now, random, fork, (owner, event) =>
+    registry.publish(owner, event, now()),
+  )
   const environment: CacheEnvironment = {
     client: HttpClient.mapRequest(client, HttpClientRequest.setHeader("user-agent", options.userAgent)),
     clock,
@@ -202,11 +208,11 @@ class Registry {
       events: Stream.fromPubSub(this.#events),
       persistAll: Effect.suspend(() =>
         this.#environment.snapshots.persistAll(
-          this.#entries().map(({ cache }) => ({ subject: cache.snapshotTarget, held: cache.held })),
+          this.#entries().map(({ cache }) => ({ subject: cache.snapshotSubject, held: cache.held })),
         ),
       ),
       restoreFromPersistence: Effect.suspend(() =>
-        this.#environment.snapshots.restoreAll(this.#entries().map(({ cache }) => cache.snapshotTarget)),
+        this.#environment.snapshots.restoreAll(this.#entries().map(({ cache }) => cache.restoreTarget)),
       ),
     }
   }
@@ -254,9 +260,8 @@ class Registry {
     )
     tenant.entries.set(provider.provider, entry)
     this.#placeSlot(provider.tenant)
-    // What was fetched from elsewhere, or otherwise, must not come back with a third registration.
-    if (last !== undefined && transportIdentity(last.provider) !== transportIdentity(provider)) {
-      this.#environment.snapshots.forget(last.snapshotTarget)
+    if (last !== undefined && isOfNoMoreUse(last, provider)) {
+      this.#environment.snapshots.forget(last.snapshotSubject)
     }
     last?.supersede()
     cache.observe({
@@ -277,7 +282,7 @@ class Registry {
     this.#placeSlot(tenant)
     entry.cache.supersede()
     entry.cache.observe({ _tag: "ProviderUnregistered" })
-    this.#environment.snapshots.forget(entry.cache.snapshotTarget)
+    this.#environment.snapshots.forget(entry.cache.snapshotSubject)
     entry.metrics?.close()
     return true
   }
@@ -306,19 +311,26 @@ class Registry {
 
   /** What happened goes to the metrics, the log and the stream; the first two never drop. */
   #observe(entry: Entry, body: JwksEventBody, at: Instant.Instant): void {
-    const { provider, tenant } = entry.cache.provider
-    const event: JwksEvent = { ...body, tenant, provider, time: at.wall }
-    if (event._tag === "RefreshSucceeded" || event._tag === "RefreshFailed") {
-      entry.metrics?.flightEnded(event.durationMillis / 1_000)
-      if (event._tag === "RefreshFailed") entry.metrics?.failedFor(event.reason._tag)
+    if (body._tag === "RefreshSucceeded" || body._tag === "RefreshFailed") {
+      entry.metrics?.flightEnded(body.durationMillis / 1_000)
+      if (body._tag === "RefreshFailed") entry.metrics?.failedFor(body.reason._tag)
     }
+    this.publish(entry.cache.provider, body, at)
+  }
+
+  /** Tells the log and the stream what happened to a provider. */
+  publish({ provider, tenant }: SnapshotOwner, body: JwksEventBody, at: Instant.Instant): void {
+    const event: JwksEvent = { ...body, tenant, provider, time: at.wall }
     const line = logLine(event)
     if (line !== undefined) {
       Effect.runForkWith(this.#context)(
         Effect.logWithLevel(line.level)(line.message).pipe(Effect.annotateLogs({ tenant, provider })),
       )
     }
-    Effect.runSyncWith(this.#context)(PubSub.publish(this.#events, event))
+    // Only a full buffer takes an effect, which drops its oldest event.
+    if (!PubSub.publishUnsafe(this.#events, event)) {
+      Effect.runSyncWith(this.#context)(PubSub.publish(this.#events, event))
+    }
   }
 
   // ---------------------------------------------------------------------------
@@ -420,6 +432,13 @@ class Registry {
     })
   }
 }
+
+/**
+ * Whether what was stored for a provider must not be: fetched from elsewhere, or otherwise, it must not come
+ * back with a third registration.
+ */
+const isOfNoMoreUse = ({ held, provider: before }: ProviderCache, next: Provider): boolean =>
+  transportIdentity(before) !== transportIdentity(next) || (held !== undefined && !mayBeKept(held, next.settings))
 
 /** Callers without types may ask for anything. */
 const notRegistered = (tenant: unknown, provider?: unknown): NotRegistered =>

@@ -37,6 +37,8 @@ export interface HeldSet {
   readonly jwks: ParsedJwks
   /** The URL that was asked, before redirects. */
   readonly jwksUrl: string
+  /** The URL that answered, after redirects. */
+  readonly finalUrl: string
   /** When the response that last confirmed the set was received. */
   readonly receivedAt: Instant
   readonly expiresAt: Instant

@@ -49,7 +49,7 @@ export const demanded: FlightKind = { noCache: true, oneAttempt: false, isWaited
 
 export class Flight {
   readonly done = Deferred.makeUnsafe<FlightEnd>()
-  /** Completed as soon as stale answers may be given, and at the end. */
+  /** Completed as soon as an answer may be had without the end of the flight, and at the end. */
   readonly releasedOrDone = Deferred.makeUnsafe<void>()
   readonly startedAt: Instant
   readonly oneAttempt: boolean
@@ -78,6 +78,11 @@ export class Flight {
   /** Lets stale answers be given. */
   release(): void {
     this.released = true
+    Deferred.doneUnsafe(this.releasedOrDone, Effect.void)
+  }
+
+  /** A set that answers has come from elsewhere: those who wait for a first one may ask again. */
+  wake(): void {
     Deferred.doneUnsafe(this.releasedOrDone, Effect.void)
   }
 

@@ -35,6 +35,7 @@ export const heldAfter = (
     ...times,
     jwks: success.jwks,
     jwksUrl: success.jwksUrl,
+    finalUrl: success.finalUrl,
     fetchedInFullAt: receivedAt,
     headers,
     validators: success.validators,
@@ -75,18 +76,29 @@ export const eventsAfter = (
     expiresAt: held.expiresAt.wall,
   },
   ...(failure === undefined ? [] : [{ _tag: "RefreshRecovered" as const, failures: failure.count }]),
-  ...(changes === undefined || changes.added.length + changes.removed.length + changes.changed.length === 0
+  ...(changes === undefined ? [] : changeEvents(changes, before?.jwks, held.jwks)),
+  ...(success._tag === "Updated" ? newlyDropped(before?.jwks, success.jwks) : []),
+]
+
+/** What there is to tell of one set in the place of another. */
+export const keysChanged = (before: ParsedJwks, after: ParsedJwks): ReadonlyArray<JwksEventBody> =>
+  changeEvents(diff(before, after), before, after)
+
+const changeEvents = (
+  changes: KeyChanges,
+  before: ParsedJwks | undefined,
+  after: ParsedJwks,
+): ReadonlyArray<JwksEventBody> =>
+  changes.added.length + changes.removed.length + changes.changed.length === 0
     ? []
     : [
         {
-          _tag: "KeysChanged" as const,
+          _tag: "KeysChanged",
           isFirst: before === undefined,
           ...changes,
-          kids: kidsOf(changes, [...(before?.jwks.keys ?? []), ...held.jwks.keys]),
+          kids: kidsOf(changes, [...(before?.keys ?? []), ...after.keys]),
         },
-      ]),
-  ...(success._tag === "Updated" ? newlyDropped(before?.jwks, success.jwks) : []),
-]
+      ]
 
 /** The kid of each thumbprint that the changes name. */
 const kidsOf = (

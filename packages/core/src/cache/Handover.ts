@@ -24,6 +24,8 @@ export interface Counts extends ResolvingCounts {
 export interface Handover {
   readonly held: HeldSet | undefined
   readonly location: JwksLocation | undefined
+  /** The latest moment of the wall clock at which a set was fetched: nothing older may come back. */
+  readonly newestAt: number
   readonly failure: Failure | undefined
   readonly budget: KidBudget
   readonly lastAttemptTimedOut: boolean
@@ -40,6 +42,7 @@ export const adopt = (left: Handover, before: Provider, next: Provider, now: Ins
     ...left,
     held,
     location: isSameSource && left.location !== undefined ? adoptLocation(left.location, next.settings) : undefined,
+    newestAt: isSameSource ? left.newestAt : Number.NEGATIVE_INFINITY,
     failure: isSameSource && left.failure !== undefined ? adoptFailure(left.failure, held, now) : undefined,
     budget: rescale(left.budget, before.settings.kidRefresh, next.settings.kidRefresh),
     lastAttemptTimedOut: isSameSource && left.lastAttemptTimedOut,
@@ -59,6 +62,10 @@ const adoptFailure = (failure: Failure, held: HeldSet | undefined, now: Instant)
     ? undefined
     : { ...failure, nextAttemptAt: retryAfterUntil, rememberedUntil: retryAfterUntil }
 }
+
+/** Whether today's settings let a set be kept (RFC 9111 section 5.2.2.5, `no-store`). */
+export const mayBeKept = ({ headers, receivedAt }: HeldSet, settings: ResolvedSettings): boolean =>
+  evaluate(headers, receivedAt.wall, settings).keep
 
 const adoptSet = (held: HeldSet, settings: ResolvedSettings): HeldSet | undefined => {
   if (held.jwks.source.length > settings.maxKeys) return undefined

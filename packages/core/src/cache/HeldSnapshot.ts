@@ -11,9 +11,9 @@ import type { ParsedJwks } from "../jwk/Jwks.ts"
 import { judge } from "../jwk/KeyPolicy.ts"
 import { sha256 } from "../jwk/Sha256.ts"
 import * as Result from "effect/Result"
-import type { Snapshot, SnapshotRule } from "../persistence/Snapshot.ts"
+import { type Description, keysOf, type Snapshot, type SnapshotRule } from "../persistence/Snapshot.ts"
 import type { Provider, ResolvedSettings } from "../Provider.ts"
-import { transportIdentity } from "../registration/Registration.ts"
+import { transportSettings } from "../registration/Registration.ts"
 import { checkUrl, type UrlPolicy } from "../security/UrlPolicy.ts"
 import type { HeldSet } from "./CacheState.ts"
 
@@ -23,34 +23,50 @@ const clockTolerance = 60_000
 /** Raised when the key policy or the reading of headers changes, so that what passed before is judged anew. */
 const rulesVersion = 1
 
-/** What of the settings a set and its times were judged by. */
-const rulesOf = (settings: ResolvedSettings): string => {
-  const { algorithms, defaultTtl, maxKeys, maxTtl, minRsaBits, minTtl, staleWhileError, strictHttp } = settings
-  return JSON.stringify([
-    rulesVersion,
-    algorithms,
-    minRsaBits,
-    maxKeys,
-    minTtl,
-    maxTtl,
-    defaultTtl,
-    staleWhileError,
-    strictHttp,
-  ])
+/** A digest of texts that are mostly the same, of one provider after the other. */
+const makeDigest = () => {
+  let last = { of: "", is: "" }
+  return (text: string): string => {
+    if (last.of !== text) last = { of: text, is: encode(sha256(text)) }
+    return last.is
+  }
 }
 
-const digestOf = (provider: Provider): string => encode(sha256(transportIdentity(provider)))
+const rulesDigest = makeDigest()
 
-/** The snapshot of a set; keys in grace are no part of it. */
-export const snapshotOf = (provider: Provider, held: HeldSet): Snapshot => ({
+/** Of the settings that a set and its times were judged by. */
+const rulesOf = (settings: ResolvedSettings): string => {
+  const { algorithms, defaultTtl, maxKeys, maxTtl, minRsaBits, minTtl, staleWhileError, strictHttp } = settings
+  return rulesDigest(
+    JSON.stringify([
+      rulesVersion,
+      algorithms,
+      minRsaBits,
+      maxKeys,
+      minTtl,
+      maxTtl,
+      defaultTtl,
+      staleWhileError,
+      strictHttp,
+    ]),
+  )
+}
+
+const transportDigest = makeDigest()
+
+/** Of the settings that decide how it is fetched. */
+const digestOf = (provider: Provider): string => transportDigest(transportSettings(provider))
+
+/** What a snapshot says of a set; keys in grace are no part of it. */
+export const descriptionOf = (provider: Provider, held: HeldSet): Description => ({
   tenant: provider.tenant,
   provider: provider.provider,
   url: held.jwksUrl,
+  ...(held.finalUrl !== held.jwksUrl && { finalUrl: held.finalUrl }),
   ...(provider.issuer !== undefined && { issuer: provider.issuer }),
   digest: digestOf(provider),
   rules: rulesOf(provider.settings),
   usableKeys: usableKeys(held.jwks),
-  document: { keys: held.jwks.source },
   headers: held.headers,
   ...(held.validators !== undefined && { validators: held.validators }),
   fetchedAt: held.receivedAt.wall,
@@ -58,6 +74,9 @@ export const snapshotOf = (provider: Provider, held: HeldSet): Snapshot => ({
   expiresAt: held.expiresAt.wall,
   staleUntil: held.staleUntil.wall,
 })
+
+/** Of a document that today's settings forbid to store. */
+export const mustNotBeStored: SnapshotRule = { rule: "is of a document that must not be stored" }
 
 const refuse = (rule: string): Result.Result<never, SnapshotRule> => Result.fail({ rule })
 
@@ -68,11 +87,15 @@ const strangeness = (snapshot: Snapshot, provider: Provider, policy: UrlPolicy):
   const { source } = provider
   if (source._tag === "Registered" && snapshot.url !== source.jwksUrl.href) return "is of another URL"
   if (snapshot.digest !== digestOf(provider)) return "is of other transport settings"
-  if (source._tag === "Registered") return undefined
-  // It was discovered under the rules of then.
-  const url = URL.canParse(snapshot.url) ? new URL(snapshot.url) : undefined
-  return url === undefined || checkUrl(url, policy) !== undefined ? "is of a URL that is not allowed" : undefined
+  // What was discovered, or was redirected to, was so under the rules of then.
+  const isAllowed =
+    (source._tag === "Registered" || mayBeAsked(snapshot.url, policy)) &&
+    (snapshot.finalUrl === undefined || mayBeAsked(snapshot.finalUrl, policy))
+  return isAllowed ? undefined : "is of a URL that is not allowed"
 }
+
+const mayBeAsked = (url: string, policy: UrlPolicy): boolean =>
+  URL.canParse(url) && checkUrl(new URL(url), policy) === undefined
 
 /**
  * Where a restored set's issuer had its JWK Set. The metadata are asked again at once; the URL is what
@@ -96,22 +119,28 @@ interface Passed {
 }
 
 const asItWas = (snapshot: Snapshot, settings: ResolvedSettings): Result.Result<Passed, SnapshotRule> => {
-  const { document, expiresAt, staleUntil, usableKeys } = snapshot
+  const { expiresAt, staleUntil, usableKeys } = snapshot
   return Result.succeed({
-    jwks: new JudgedLater(document.keys, usableKeys, () => judge(document.keys, settings)),
+    jwks: new JudgedLater(
+      usableKeys,
+      () => Result.getOrThrow(keysOf(snapshot)),
+      (keys) => judge(keys, settings),
+    ),
     expiresAt,
     staleUntil,
   })
 }
 
 const judgedAnew = (snapshot: Snapshot, settings: ResolvedSettings): Result.Result<Passed, SnapshotRule> => {
-  const { document, fetchedAt, headers } = snapshot
-  if (document.keys.length > settings.maxKeys) return refuse(`has more than ${settings.maxKeys} keys`)
+  const { fetchedAt, headers } = snapshot
+  const keys = keysOf(snapshot)
+  if (Result.isFailure(keys)) return Result.fail(keys.failure)
+  if (keys.success.length > settings.maxKeys) return refuse(`has more than ${settings.maxKeys} keys`)
   const verdict = evaluate(headers, fetchedAt, settings)
-  if (!verdict.keep) return refuse("is of a document that must not be stored")
+  if (!verdict.keep) return Result.fail(mustNotBeStored)
   const expiresAt = Math.min(snapshot.expiresAt, snapshot.staleUntil, fetchedAt + verdict.lifetimeMillis)
   const staleUntil = Math.min(snapshot.staleUntil, expiresAt + verdict.staleMillis)
-  const jwks = judge(document.keys, settings)
+  const jwks = judge(keys.success, settings)
   return jwks.keys.length === 0 ? refuse("has no usable key") : Result.succeed({ jwks, expiresAt, staleUntil })
 }
 
@@ -160,10 +189,12 @@ export const heldFrom = (
   return Result.succeed({
     jwks,
     jwksUrl: snapshot.url,
+    finalUrl: snapshot.finalUrl ?? snapshot.url,
     receivedAt: instant(fetchedAt),
     expiresAt: instant(expiresAt),
     staleUntil: instant(staleUntil),
-    refreshAt: lifetimeMillis === 0 ? undefined : { wall: refreshAt, mono: now.mono + (refreshAt - now.wall) },
+    // Also one that is validated before each use: whoever asks first need not wait for it.
+    refreshAt: { wall: refreshAt, mono: now.mono + (refreshAt - now.wall) },
     fetchedInFullAt: instant(fetchedInFullAt),
     headers: snapshot.headers,
     validators: snapshot.validators,

@@ -23,6 +23,7 @@ import { displayUrl, isTimeout, type JwksUnavailable, type UnavailableReason } f
 import type { JwksEventBody } from "../JwksEvent.ts"
 import { isPending, usableKeys } from "../jwk/JudgedLater.ts"
 import type { ProviderReading } from "../metrics/JwksMetrics.ts"
+import { snapshotId } from "../persistence/SnapshotId.ts"
 import { type Provider, sourceUrl } from "../Provider.ts"
 import type { ProviderStatus } from "../ProviderStatus.ts"
 import type { Freshness } from "../Resolved.ts"
@@ -30,17 +31,19 @@ import type { UrlPolicy } from "../security/UrlPolicy.ts"
 import * as CacheState from "./CacheState.ts"
 import type { FetchPermits, PermitRequest, Turn } from "./FetchPermits.ts"
 import { background, Flight, type FlightEnd, type FlightKind } from "./Flight.ts"
-import { answersAlike, changesAfter, eventsAfter, heldAfter, type Success } from "./FlightOutcome.ts"
+import { answersAlike, changesAfter, eventsAfter, heldAfter, keysChanged, type Success } from "./FlightOutcome.ts"
 import type { Counts, Handover } from "./Handover.ts"
 import { type Answers, buildAnswers, HitSlot, tickMillis, tickOf } from "./HitSlot.ts"
 import { backoff, type BackoffInput, earlyRefresh, type Stepper, stepper } from "./RefreshDelay.ts"
 import { type RefreshScheduler, ScheduledItem } from "./RefreshScheduler.ts"
 import type { Servable } from "./Question.ts"
 import { Refusals } from "./Refusals.ts"
+import { removedKeys } from "./RemovedKeys.ts"
 import { Resolving, type ResolvingPort, type Superseded } from "./Resolving.ts"
 import { type Revalidated, revalidate } from "./Revalidation.ts"
 import { locationOf } from "./HeldSnapshot.ts"
-import type { Adoption, RestoreTarget, Snapshots } from "./Snapshots.ts"
+import { SnapshotLook } from "./SnapshotLook.ts"
+import type { Adoption, RestoreTarget, Snapshots, SnapshotSubject } from "./Snapshots.ts"
 import { statusOf } from "./StatusReport.ts"
 
 /** What the providers of one registry share. */
@@ -58,9 +61,6 @@ export interface CacheEnvironment {
   readonly idleAfter: number
 }
 
-/** How long a provider that holds nothing waits for its snapshot before it asks upstream. */
-const snapshotWaitMillis = 250
-
 /** How long the timer waits before it tries again to get a permit. */
 const permitPauseMillis = 1_000
 
@@ -68,6 +68,8 @@ export class ProviderCache {
   readonly provider: Provider
   readonly slot = new HitSlot()
   readonly resolving: Resolving
+  /** Whose snapshots they are, to those who write them. */
+  readonly snapshotSubject: SnapshotSubject
   readonly #environment: CacheEnvironment
   readonly #policy: UrlPolicy
   readonly #observe: (event: JwksEventBody, at: Instant.Instant) => void
@@ -95,11 +97,11 @@ export class ProviderCache {
   #lastAttemptTimedOut: boolean
   /** What the issuer's metadata said last; outlives failed flights, and is no part of the set. */
   #location: JwksLocation | undefined
-  /** The look for a snapshot; over when it has found or lacked one, or has taken too long. */
-  #look: { readonly over: Deferred.Deferred<void>; readonly timer: ScheduledItem } | undefined
-  #hasLooked = false
-  /** What was stored is removed, since the document must not be. */
-  #isForgotten = false
+  readonly #look: SnapshotLook
+  /** Sets that came, from upstream or from a snapshot. */
+  #commits = 0
+  /** The latest moment of the wall clock at which one of them was fetched. */
+  #newestAt: number
   #end: "superseded" | "closed" | undefined
 
   constructor(
@@ -110,6 +112,7 @@ export class ProviderCache {
     before: Handover | undefined,
   ) {
     this.provider = provider
+    this.snapshotSubject = { id: snapshotId(provider), provider, policy }
     this.#environment = environment
     this.#policy = policy
     this.#observe = observe
@@ -124,6 +127,7 @@ export class ProviderCache {
     }
     this.#lastAttemptTimedOut = before?.lastAttemptTimedOut ?? false
     this.#location = before?.location
+    this.#newestAt = before?.newestAt ?? Number.NEGATIVE_INFINITY
     this.#state = SynchronizedRef.makeUnsafe<CacheState.CacheState<Flight>>(
       CacheState.initial(before?.held, before?.failure),
     )
@@ -131,6 +135,13 @@ export class ProviderCache {
     this.slot.staleHits = before?.staleHits ?? 0
     this.slot.usedAt = tickOf(this.#now().wall)
     this.resolving = new Resolving(this.#port(), this.#counts, before?.budget)
+    this.#look = new SnapshotLook({
+      snapshots: environment.snapshots,
+      scheduler: environment.scheduler,
+      now: () => this.#now(),
+      target: () => this.restoreTarget,
+      onOver: () => this.#onLooked(),
+    })
   }
 
   /** Tells an event of this provider. */
@@ -142,7 +153,7 @@ export class ProviderCache {
   start(): void {
     const state = this.#current
     this.#show(this.#now())
-    if (state._tag === "Empty" && this.provider.settings.warm) this.#lookForSnapshot()
+    if (state._tag === "Empty" && this.provider.settings.warm) this.#look.begin()
   }
 
   /** What the next generation may take over. */
@@ -150,6 +161,7 @@ export class ProviderCache {
     return {
       held: CacheState.heldOf(this.#current),
       location: this.#location,
+      newestAt: this.#newestAt,
       failure: this.#current.failure,
       budget: this.resolving.budget,
       lastAttemptTimedOut: this.#lastAttemptTimedOut,
@@ -174,7 +186,7 @@ export class ProviderCache {
 
   #stop(end: "superseded" | "closed"): void {
     this.#end = end
-    this.#endLook()
+    this.#look.end()
     this.#environment.scheduler.cancel(this.#timer)
     this.#environment.permits.leaveLine(this.#turn)
     this.slot.close()
@@ -368,14 +380,10 @@ export class ProviderCache {
   // Snapshots
   // ---------------------------------------------------------------------------
 
-  /** Whose snapshots they are, to those who write and read them. */
-  get snapshotTarget(): RestoreTarget {
-    return {
-      provider: this.provider,
-      policy: this.#policy,
-      observe: (event) => this.observe(event),
-      adopt: (held) => this.#adopt(held),
-    }
+  /** The same as {@link snapshotSubject}, to those who read them: takes what is found for a question that is asked now. */
+  get restoreTarget(): RestoreTarget {
+    const askedAt = this.#commits
+    return { ...this.snapshotSubject, adopt: (held) => this.#adopt(held, askedAt) }
   }
 
   /** The set that may be written now. */
@@ -383,55 +391,57 @@ export class ProviderCache {
     return CacheState.heldOf(this.#current)
   }
 
-  /** Where nothing is held, the store is asked once; the first flight waits for that, but not for long. */
-  #lookForSnapshot(): void {
-    if (this.#hasLooked || this.#end !== undefined) return
-    this.#hasLooked = true
-    const look = { over: Deferred.makeUnsafe<void>(), timer: new ScheduledItem(() => this.#endLook()) }
-    this.#look = look
-    this.#environment.snapshots.look(this.snapshotTarget, () => this.#endLook())
-    if (this.#look === look) this.#environment.scheduler.schedule(look.timer, this.#now().mono + snapshotWaitMillis)
-  }
-
-  #endLook(): void {
-    const look = this.#look
-    if (look === undefined) return
-    this.#look = undefined
-    this.#environment.scheduler.cancel(look.timer)
+  /** Nobody waits for a snapshot any more. */
+  #onLooked(): void {
     const state = this.#current
     const mayFly = this.#end === undefined && this.provider.settings.warm
     if (mayFly && state._tag === "Empty" && state.failure === undefined) this.#lineUp()
-    Deferred.doneUnsafe(look.over, Effect.void)
   }
 
   /** What a question to a provider that holds nothing waits for first. */
   #looked(): Effect.Effect<void> {
-    if (CacheState.heldOf(this.#current) === undefined) this.#lookForSnapshot()
-    return this.#look === undefined ? Effect.void : Deferred.await(this.#look.over)
+    if (CacheState.heldOf(this.#current) === undefined && this.#end === undefined) this.#look.begin()
+    return this.#look.waited
   }
 
-  #adopt(restored: CacheState.HeldSet): Adoption {
-    const held = CacheState.heldOf(this.#current)
-    if (this.#end !== undefined || held?.receivedAt.wall === restored.receivedAt.wall) return "Known"
-    if (held !== undefined && held.receivedAt.wall > restored.receivedAt.wall) return "Older"
+  /**
+   * Takes a set from a snapshot, unless something newer is or was here: wall clocks alone do not tell, since
+   * they may have been set back. So nothing counts that was asked for before the last set came.
+   */
+  #adopt(restored: CacheState.HeldSet, askedAt: number): Adoption {
+    const before = CacheState.heldOf(this.#current)
+    const { wall } = restored.receivedAt
+    if (this.#end !== undefined || before?.receivedAt.wall === wall) return "Known"
+    if (askedAt !== this.#commits || wall <= this.#newestAt) return "Older"
     const now = this.#now()
+    const { removedKeyGrace } = this.provider.settings
+    const held = { ...restored, removed: removedKeys(before, restored.jwks, removedKeyGrace, now) }
     if (this.provider.source._tag === "Discovered" && this.#location === undefined) {
-      this.#location = locationOf(restored, now)
+      this.#location = locationOf(held, now)
     }
     this.resolving.forgetAbsences()
-    this.#set(CacheState.restore(this.#current, restored))
+    this.#countCommit(held)
+    this.#set(CacheState.restore(this.#current, held))
     this.#observe(
       {
         _tag: "SnapshotRestored",
-        keys: usableKeys(restored.jwks),
-        fetchedAt: restored.receivedAt.wall,
-        expiresAt: restored.expiresAt.wall,
-        staleUntil: restored.staleUntil.wall,
+        keys: usableKeys(held.jwks),
+        fetchedAt: wall,
+        expiresAt: held.expiresAt.wall,
+        staleUntil: held.staleUntil.wall,
       },
       now,
     )
+    for (const event of before === undefined ? [] : keysChanged(before.jwks, held.jwks)) this.#observe(event, now)
     this.#show(now)
+    // Whoever waits for the first flight need not wait any longer.
+    if (this.#shown === "Fresh") CacheState.flightOf(this.#current)?.wake()
     return "Adopted"
+  }
+
+  #countCommit(held: CacheState.HeldSet): void {
+    this.#commits += 1
+    this.#newestAt = Math.max(this.#newestAt, held.receivedAt.wall)
   }
 
   // ---------------------------------------------------------------------------
@@ -462,6 +472,7 @@ export class ProviderCache {
   #begin(kind: FlightKind): Flight {
     const now = this.#now()
     const flight = new Flight(now, kind)
+    if (CacheState.heldOf(this.#current) === undefined) this.#look.again()
     this.#isInLine = false
     this.#environment.permits.leaveLine(this.#turn)
     this.#set(CacheState.begin(this.#current, flight))
@@ -479,12 +490,13 @@ export class ProviderCache {
 
   #fly(flight: Flight): Effect.Effect<void> {
     const { tenant } = this.provider
+    const asked = CacheState.heldOf(this.#current)
     return revalidate(
       this.#environment.client,
       {
         provider: this.provider,
         policy: this.#policy,
-        held: CacheState.heldOf(this.#current),
+        held: asked,
         noCache: () => flight.noCache,
         oneAttempt: flight.oneAttempt,
       },
@@ -517,13 +529,17 @@ export class ProviderCache {
           failure: { reason: this.#defect() },
         }),
       ),
-      Effect.map((outcome) => this.#commit(flight, outcome)),
+      Effect.flatMap((outcome) => {
+        // A snapshot came meanwhile: what was confirmed is not what is held. The next question is about that.
+        if (outcome._tag === "Confirmed" && this.#isCurrent(flight) && this.held !== asked) return this.#fly(flight)
+        return Effect.sync(() => this.#commit(flight, outcome))
+      }),
     )
   }
 
   /** The metadata were asked; with a `failure` the URL that is known stays. */
   #locate(flight: Flight, location: JwksLocation, failure: UnavailableReason | undefined): void {
-    if (CacheState.flightOf(this.#current) !== flight || this.#end !== undefined) return
+    if (!this.#isCurrent(flight)) return
     const previous = this.#location?.jwksUrl
     this.#location = location
     if (failure !== undefined) {
@@ -537,13 +553,17 @@ export class ProviderCache {
     }
   }
 
+  #isCurrent(flight: Flight): boolean {
+    return CacheState.flightOf(this.#current) === flight && this.#end === undefined
+  }
+
   #defect(): UnavailableReason {
     return { _tag: "TransportFailed", url: displayUrl(this.#url), detail: "internal defect" }
   }
 
   /** The end of a flight: one synchronous step. A late answer changes nothing. */
   #commit(flight: Flight, outcome: Revalidated): void {
-    if (CacheState.flightOf(this.#current) !== flight || this.#end !== undefined) return
+    if (!this.#isCurrent(flight)) return
     switch (outcome._tag) {
       case "Updated":
       case "Confirmed":
@@ -570,10 +590,10 @@ export class ProviderCache {
     this.#counts.refreshes += 1
     if (success._tag === "Confirmed") this.#counts.notModified += 1
     if (!answersAlike(success, before)) this.resolving.forgetAbsences()
+    this.#countCommit(held)
     this.#set(CacheState.succeed(this.#current, flight, held, success.verdict.keep))
-    if (success.verdict.keep) this.#environment.snapshots.changed(this.snapshotTarget, held)
-    else if (!this.#isForgotten) this.#environment.snapshots.forget(this.snapshotTarget)
-    this.#isForgotten = !success.verdict.keep
+    if (success.verdict.keep) this.#environment.snapshots.changed(this.snapshotSubject, held)
+    else this.#environment.snapshots.forget(this.snapshotSubject)
 
     for (const event of eventsAfter(success, before, held, changes, failure, now, flight.startedAt)) {
       this.#observe(event, now)

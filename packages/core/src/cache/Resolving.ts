@@ -247,7 +247,9 @@ export class Resolving {
     ) {
       return Effect.fail(this.#refusals.unavailable(failure.reason, failure.rememberedUntil, now))
     }
-    const mayRelease = allowStale && this.#port.usability(now) === "Expired"
+    const usability = this.#port.usability(now)
+    // Where nothing can be served, a snapshot may still come before the flight ends.
+    const mayRelease = usability === "Unusable" || (usability === "Expired" && allowStale)
     const flight = this.#port.join(awaited)
     const landing = Effect.flatMap(this.#landing(flight), (end) => {
       const now = this.#port.now()

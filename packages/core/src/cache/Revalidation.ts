@@ -48,6 +48,8 @@ export type Revalidated =
       readonly jwks: ParsedJwks
       /** The URL that was asked, before redirects. */
       readonly jwksUrl: string
+      /** The URL that answered, after redirects. */
+      readonly finalUrl: string
       readonly validators: Validators | undefined
       readonly headers: Readonly<Record<string, string>>
       readonly verdict: FreshnessVerdict
@@ -179,6 +181,7 @@ const judge = (
     _tag: "Updated",
     jwks,
     jwksUrl: jwksUrl.href,
+    finalUrl: response.url.href,
     validators: response.validators,
     headers: storedFields(response.headers),
     verdict: evaluate(response.headers, receivedAt.wall, provider.settings),

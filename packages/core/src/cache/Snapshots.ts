@@ -4,7 +4,7 @@
  */
 import * as Effect from "effect/Effect"
 import type * as Fiber from "effect/Fiber"
-import * as Random from "effect/Random"
+import type * as Random from "effect/Random"
 import * as Result from "effect/Result"
 import * as Instant from "../Instant.ts"
 import { PersistenceFailed } from "../JwksError.ts"
@@ -12,8 +12,8 @@ import type { JwksEventBody } from "../JwksEvent.ts"
 import type { SnapshotReading } from "../metrics/JwksMetrics.ts"
 import { withinMachineTime } from "../persistence/MachineTime.ts"
 import { decode, encode, type SnapshotRule } from "../persistence/Snapshot.ts"
-import { snapshotId } from "../persistence/SnapshotId.ts"
-import { SnapshotReader } from "../persistence/SnapshotReader.ts"
+import type { SnapshotOwner } from "../persistence/SnapshotId.ts"
+import { type Question, SnapshotReader } from "../persistence/SnapshotReader.ts"
 import { isSigned, type SnapshotSeal } from "../persistence/SnapshotSeal.ts"
 import type { Read, SnapshotStore, Written } from "../persistence/SnapshotStore.ts"
 import { SnapshotWriter, type Wish, type WishedText } from "../persistence/SnapshotWriter.ts"
@@ -21,13 +21,13 @@ import type { Provider } from "../Provider.ts"
 import type { PersistSummary } from "../Resolved.ts"
 import type { UrlPolicy } from "../security/UrlPolicy.ts"
 import type { HeldSet } from "./CacheState.ts"
-import { heldFrom, snapshotOf } from "./HeldSnapshot.ts"
+import { descriptionOf, heldFrom, mustNotBeStored } from "./HeldSnapshot.ts"
 
-/** Whose snapshot it is, and who is told about it. */
+/** Whose snapshot it is, and where it is stored. */
 export interface SnapshotSubject {
+  readonly id: string
   readonly provider: Provider
   readonly policy: UrlPolicy
-  readonly observe: (event: JwksEventBody) => void
 }
 
 /** A provider that may take a set over. */
@@ -40,11 +40,10 @@ export type Adoption = "Adopted" | "Known" | "Older"
 
 type Operation = "read" | "write" | "remove"
 
-/** Reads fail apart from writes and removals. */
-const sideOf = (operation: Operation): "reads" | "writes" => (operation === "read" ? "reads" : "writes")
+const healths = { read: "reads", write: "writes", remove: "removals" } as const
 
 /** What the store had for a provider. */
-type Found =
+export type Found =
   | { readonly _tag: "Restored" }
   | { readonly _tag: "Skipped" }
   | { readonly _tag: "Ignored"; readonly rule: string }
@@ -53,23 +52,32 @@ type Found =
 /** How long closing may take, in milliseconds. */
 const closeTimeout = 2_000
 
+/** Tells what became of an owner's snapshot. */
+type Tell = (owner: SnapshotOwner, event: JwksEventBody) => void
+
 export class Snapshots {
   readonly #store: SnapshotStore
   readonly #seal: SnapshotSeal
   readonly #writer: SnapshotWriter
   readonly #reader: SnapshotReader
   readonly #now: () => Instant.Instant
-  /** What was last told of a provider's failed writes, by storage key. */
-  readonly #told = new Map<string, string>()
-  readonly #failing = new Set<"reads" | "writes">()
+  readonly #random: typeof Random.Random.Service
+  readonly #tell: Tell
+  /** What was last told of a failed write or removal, by storage key. */
+  readonly #told = { write: new Map<string, string>(), remove: new Map<string, string>() }
+  readonly #failing = new Set<Operation>()
   readonly #counts = { writes: 0, writeErrors: 0, readErrors: 0, restored: 0, ignored: 0 }
 
   constructor(
     store: SnapshotStore,
     seal: SnapshotSeal,
     now: () => Instant.Instant,
+    random: typeof Random.Random.Service,
     fork: (effect: Effect.Effect<void>) => Fiber.Fiber<void>,
+    tell: Tell,
   ) {
+    this.#random = random
+    this.#tell = tell
     this.#store = store
     this.#seal = seal
     this.#now = now
@@ -88,14 +96,21 @@ export class Snapshots {
   }
 
   /** Nothing of the provider is to be stored any more. */
-  forget(subject: SnapshotSubject): void {
-    this.#told.delete(snapshotId(subject.provider))
-    this.#writer.put({ owner: subject.provider, report: (written) => this.#wrote(subject, written, "remove") })
+  forget({ id, provider }: SnapshotSubject): void {
+    this.#told.write.delete(id)
+    // It may take long: it keeps nothing of the provider but its name.
+    const owner = { tenant: provider.tenant, provider: provider.provider }
+    this.#writer.put({ id, report: (operation, written) => this.#wrote(owner, id, operation, written) })
   }
 
-  /** Looks for a set in the background, and says when it has looked; at once where the store answers at once. */
-  look(target: RestoreTarget, done: () => void): void {
-    this.#reader.ask(this.#question(target, () => done()))
+  /** Whether the store is not left alone. */
+  get mayRead(): boolean {
+    return this.#store.reads.pauseMillis === 0
+  }
+
+  /** Looks for a set in the background, and says what it found; at once where the store answers at once. */
+  look(target: RestoreTarget, done: (found: Found) => void): void {
+    this.#reader.ask(this.#question(target, done))
   }
 
   /** Writes every given set now. */
@@ -151,71 +166,82 @@ export class Snapshots {
   // ---------------------------------------------------------------------------
 
   #writing(subject: SnapshotSubject, held: HeldSet): Wish {
-    const { provider } = subject
+    const { id, provider } = subject
     return {
-      owner: provider,
-      report: (written) => this.#wrote(subject, written, "write"),
-      text: this.#textOf(provider, held),
+      id,
+      report: (operation, written) => this.#wrote(provider, id, operation, written),
+      text: () => this.#textOf(provider, held),
     }
   }
 
-  readonly #textOf = Effect.fnUntraced(function* (
-    this: Snapshots,
-    provider: Provider,
-    held: HeldSet,
-  ): Effect.fn.Return<WishedText> {
+  #textOf(provider: Provider, held: HeldSet): WishedText {
     const timeToLive = Instant.remaining(held.staleUntil, this.#now())
     if (timeToLive === 0) return Result.succeed(undefined)
-    const payload = encode(snapshotOf(provider, held), provider.settings.maxResponseBytes)
-    if (Result.isFailure(payload)) return Result.fail(payload.failure)
-    return Result.succeed({ text: yield* this.#seal.seal(provider, payload.success), timeToLive })
-  })
+    return Result.map(
+      encode(descriptionOf(provider, held), held.jwks.source, provider.settings.maxResponseBytes),
+      (payload) => ({ text: this.#seal.seal(provider, payload), timeToLive }),
+    )
+  }
 
-  #wrote(subject: SnapshotSubject, written: Written, operation: Operation): void {
+  #wrote(owner: SnapshotOwner, id: string, operation: "write" | "remove", written: Written): void {
+    const told = this.#told[operation]
     if (written === undefined) {
       this.#counts.writes += 1
-      this.#works(subject, operation)
+      told.delete(id)
+      this.#works(owner, operation)
       return
     }
     this.#counts.writeErrors += 1
-    const id = snapshotId(subject.provider)
-    if (this.#told.get(id) === written || (this.#told.has(id) && this.#store.writes.isFailing)) return
-    this.#told.set(id, written)
-    this.#fails(subject, operation, written)
+    if (told.get(id) === written || (told.has(id) && this.#store[healths[operation]].isFailing)) return
+    told.set(id, written)
+    this.#fails(owner, operation, written)
   }
 
   // ---------------------------------------------------------------------------
   // Reading
   // ---------------------------------------------------------------------------
 
-  #question(target: RestoreTarget, done: (found: Found) => void) {
-    const id = snapshotId(target.provider)
+  #question(target: RestoreTarget, done: (found: Found) => void): Question {
+    const { id } = target
     // What is to be removed counts as removed; it may have been removed while it was read.
     const wasToBeRemoved = this.#writer.isToBeRemoved(id)
     return {
       id,
-      answer: (read: Read): Effect.Effect<void> =>
-        Effect.map(
-          this.#judge(target, wasToBeRemoved || this.#writer.isToBeRemoved(id) ? { _tag: "Absent" } : read),
-          done,
-        ),
+      answer: (given) => {
+        const read: Read = wasToBeRemoved || this.#writer.isToBeRemoved(id) ? { _tag: "Absent" } : given
+        if (read._tag !== "Found") return done(this.#nothing(target, read))
+        this.#works(target.provider, "read")
+        const found = Result.try(() => this.#offer(target, this.#read(target, read.text)))
+        // A bug of ours, which must not cost the others of the batch their answers.
+        done(Result.isSuccess(found) ? found.success : this.#ignore(target, "can not be judged"))
+      },
     }
   }
 
-  readonly #judge = Effect.fnUntraced(function* (
-    this: Snapshots,
-    target: RestoreTarget,
-    read: Read,
-  ): Effect.fn.Return<Found> {
+  /** There is no text, or none that counts. */
+  #nothing(target: RestoreTarget, read: Read): Found {
     if (read._tag === "Failed") {
       this.#counts.readErrors += 1
-      this.#fails(target, "read", read.rule)
+      this.#fails(target.provider, "read", read.rule)
       return read
     }
-    this.#works(target, "read")
-    if (read._tag === "Absent") return { _tag: "Skipped" }
-    const held = read._tag === "Torn" ? Result.fail(read) : yield* this.#open(target, read.text)
-    if (Result.isFailure(held)) return this.#ignore(target, held.failure.rule)
+    this.#works(target.provider, "read")
+    return read._tag === "Torn" ? this.#ignore(target, read.rule) : { _tag: "Skipped" }
+  }
+
+  #read({ policy, provider }: RestoreTarget, text: string): Result.Result<HeldSet, SnapshotRule> {
+    const payload = this.#seal.open(provider, text)
+    if (Result.isFailure(payload)) return Result.fail(payload.failure)
+    const snapshot = decode(payload.success, provider.settings.maxResponseBytes)
+    if (Result.isFailure(snapshot)) return Result.fail(snapshot.failure)
+    return heldFrom(snapshot.success, provider, policy, this.#now(), this.#random.nextDoubleUnsafe(), isSigned(text))
+  }
+
+  #offer(target: RestoreTarget, held: Result.Result<HeldSet, SnapshotRule>): Found {
+    if (Result.isFailure(held)) {
+      if (held.failure === mustNotBeStored) this.forget(target)
+      return this.#ignore(target, held.failure.rule)
+    }
     switch (target.adopt(held.success)) {
       case "Known":
         return { _tag: "Skipped" }
@@ -225,23 +251,11 @@ export class Snapshots {
         this.#counts.restored += 1
         return { _tag: "Restored" }
     }
-  })
+  }
 
-  readonly #open = Effect.fnUntraced(function* (
-    this: Snapshots,
-    { policy, provider }: RestoreTarget,
-    text: string,
-  ): Effect.fn.Return<Result.Result<HeldSet, SnapshotRule>> {
-    const payload = yield* this.#seal.open(provider, text)
-    if (Result.isFailure(payload)) return Result.fail(payload.failure)
-    const snapshot = decode(payload.success, provider.settings.maxResponseBytes)
-    if (Result.isFailure(snapshot)) return Result.fail(snapshot.failure)
-    return heldFrom(snapshot.success, provider, policy, this.#now(), yield* Random.next, isSigned(text))
-  })
-
-  #ignore(target: RestoreTarget, rule: string): Found {
+  #ignore({ provider }: RestoreTarget, rule: string): Found {
     this.#counts.ignored += 1
-    target.observe({ _tag: "SnapshotIgnored", rule })
+    this.#tell(provider, { _tag: "SnapshotIgnored", rule })
     return { _tag: "Ignored", rule }
   }
 
@@ -249,18 +263,15 @@ export class Snapshots {
   // Whether the store works
   // ---------------------------------------------------------------------------
 
-  #fails(subject: SnapshotSubject, operation: Operation, rule: string): void {
-    const side = sideOf(operation)
-    const isStore = this.#store[side].isFailing
-    subject.observe({ _tag: "SnapshotFailed", operation, rule, isFirst: !isStore || !this.#failing.has(side) })
-    if (isStore) this.#failing.add(side)
+  #fails(owner: SnapshotOwner, operation: Operation, rule: string): void {
+    const isStore = this.#store[healths[operation]].isFailing
+    this.#tell(owner, { _tag: "SnapshotFailed", operation, rule, isFirst: !isStore || !this.#failing.has(operation) })
+    if (isStore) this.#failing.add(operation)
   }
 
-  #works(subject: SnapshotSubject, operation: Operation): void {
-    const side = sideOf(operation)
-    if (side === "writes" && this.#told.size > 0) this.#told.delete(snapshotId(subject.provider))
-    if (this.#store[side].isFailing || !this.#failing.delete(side)) return
-    subject.observe({ _tag: "SnapshotStoreRecovered", operation: side === "reads" ? "read" : "write" })
+  #works(owner: SnapshotOwner, operation: Operation): void {
+    if (this.#failing.size === 0 || this.#store[healths[operation]].isFailing) return
+    if (this.#failing.delete(operation)) this.#tell(owner, { _tag: "SnapshotStoreRecovered", operation })
   }
 }
 

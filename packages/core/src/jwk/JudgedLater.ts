@@ -4,22 +4,31 @@
  */
 import type { DroppedKey, ParsedJwks, UsableKey } from "./Jwks.ts"
 
-/** Stands for what `judge` makes of `source`, and of which `usableKeys` are known to be usable. */
+/** Stands for what `judge` makes of the keys that `read` brings, `usableKeys` of which are known to be usable. */
 export class JudgedLater implements ParsedJwks {
-  readonly source: ReadonlyArray<unknown>
   readonly usableKeys: number
-  readonly #judge: () => ParsedJwks
+  readonly #read: () => ReadonlyArray<unknown>
+  readonly #judge: (keys: ReadonlyArray<unknown>) => ParsedJwks
+  #source: ReadonlyArray<unknown> | undefined
   #judged: ParsedJwks | undefined
 
-  constructor(source: ReadonlyArray<unknown>, usableKeys: number, judge: () => ParsedJwks) {
-    this.source = source
+  constructor(
+    usableKeys: number,
+    read: () => ReadonlyArray<unknown>,
+    judge: (keys: ReadonlyArray<unknown>) => ParsedJwks,
+  ) {
     this.usableKeys = usableKeys
+    this.#read = read
     this.#judge = judge
   }
 
   /** Whether nobody has looked at the keys yet. */
   get isPending(): boolean {
     return this.#judged === undefined
+  }
+
+  get source(): ReadonlyArray<unknown> {
+    return (this.#source ??= this.#read())
   }
 
   get keys(): ReadonlyArray<UsableKey> {
@@ -35,7 +44,7 @@ export class JudgedLater implements ParsedJwks {
   }
 
   get #now(): ParsedJwks {
-    return (this.#judged ??= this.#judge())
+    return (this.#judged ??= this.#judge(this.source))
   }
 }
 

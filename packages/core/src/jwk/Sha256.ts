@@ -81,52 +81,56 @@ const roomView = new DataView(room.buffer)
 const digest = new Uint8Array(32)
 const digestView = new DataView(digest.buffer)
 
-/** SHA-256 of bytes that have room behind them for the padding. */
-const hashPadded = (bytes: Uint8Array, view: DataView, length: number): Uint8Array => {
+/** A hash from which to go on, and the bytes that it has seen: whole blocks. */
+interface Midstate {
+  readonly hash: Int32Array
+  readonly length: number
+}
+
+const start: Midstate = { hash: initialHash, length: 0 }
+
+/** Goes on with bytes that have room behind them for the padding. */
+const hashPadded = (from: Midstate, bytes: Uint8Array, view: DataView, length: number): Uint8Array => {
   const end = paddedLength(length)
+  const bits = 8 * (from.length + length)
   bytes[length] = 0x80
   bytes.fill(0, length + 1, end)
-  view.setUint32(end - 8, (8 * length) / 2 ** 32)
-  view.setUint32(end - 4, 8 * length)
-  hash.set(initialHash)
+  view.setUint32(end - 8, bits / 2 ** 32)
+  view.setUint32(end - 4, bits)
+  hash.set(from.hash)
   for (let block = 0; block < end; block += blockBytes) addBlock(view, block)
   for (let i = 0; i < 8; i++) digestView.setInt32(4 * i, hash[i] ?? 0)
   return digest
 }
 
-/** SHA-256 of the UTF-8 form of `text`: 32 bytes, until the next call. */
-export const sha256 = (text: string): Uint8Array => {
+const hashBytes = (from: Midstate, bytes: Uint8Array): Uint8Array => {
+  const isShort = paddedLength(bytes.length) <= room.length
+  const padded = isShort ? room : new Uint8Array(paddedLength(bytes.length))
+  padded.set(bytes)
+  return hashPadded(from, padded, isShort ? roomView : new DataView(padded.buffer), bytes.length)
+}
+
+const hashText = (from: Midstate, text: string): Uint8Array => {
   const { read, written } = utf8.encodeInto(text, room)
-  if (read === text.length && paddedLength(written) <= room.length) return hashPadded(room, roomView, written)
-  return hashParts([utf8.encode(text)])
+  if (read === text.length && paddedLength(written) <= room.length) return hashPadded(from, room, roomView, written)
+  return hashBytes(from, utf8.encode(text))
 }
 
-/** SHA-256 of some bytes and then others. */
-const hashParts = (parts: ReadonlyArray<Uint8Array>): Uint8Array => {
-  const length = parts.reduce((sum, part) => sum + part.length, 0)
-  const isShort = paddedLength(length) <= room.length
-  const padded = isShort ? room : new Uint8Array(paddedLength(length))
-  let end = 0
-  for (const part of parts) {
-    padded.set(part, end)
-    end += part.length
-  }
-  return hashPadded(padded, isShort ? roomView : new DataView(padded.buffer), length)
-}
+/** SHA-256 of the UTF-8 form of `text`: 32 bytes, until the next call. */
+export const sha256 = (text: string): Uint8Array => hashText(start, text)
 
-/** A key as long as a block, with every byte changed (RFC 2104 section 2). */
-const padKey = (key: Uint8Array, pad: number): Uint8Array => {
+/** The hash of a key as long as a block, with every byte changed (RFC 2104 section 2). */
+const afterKey = (key: Uint8Array, pad: number): Midstate => {
   const block = new Uint8Array(blockBytes)
-  block.set(key.length > blockBytes ? hashParts([key]) : key)
-  return block.map((byte) => byte ^ pad)
+  block.set(key.length > blockBytes ? hashBytes(start, key) : key)
+  hash.set(initialHash)
+  addBlock(new DataView(block.map((byte) => byte ^ pad).buffer), 0)
+  return { hash: hash.slice(), length: blockBytes }
 }
 
-/** Both forms of a key, for as long as somebody has the key: to make them takes as long as a short message. */
-const paddedKeys = new WeakMap<Uint8Array, { readonly inner: Uint8Array; readonly outer: Uint8Array }>()
-
-/** HMAC-SHA-256 of `data` under `key`, whose bytes must not be changed afterwards. */
-export const hmacSha256 = (key: Uint8Array, data: Uint8Array): Uint8Array => {
-  const padded = paddedKeys.get(key) ?? { inner: padKey(key, 0x36), outer: padKey(key, 0x5c) }
-  paddedKeys.set(key, padded)
-  return hashParts([padded.outer, hashParts([padded.inner, data]).slice()]).slice()
+/** HMAC-SHA-256 under `key` of the UTF-8 form of texts: 32 bytes, until the next call. */
+export const hmacSha256 = (key: Uint8Array): ((text: string) => Uint8Array) => {
+  const inner = afterKey(key, 0x36)
+  const outer = afterKey(key, 0x5c)
+  return (text) => hashBytes(outer, hashText(inner, text))
 }

@@ -1,22 +1,20 @@
 /**
- * Reads snapshots in batches: whoever asks while a batch is under way is in the next one.
+ * Reads snapshots in batches: whoever asks while a batch is under way is in the next one, which is read while
+ * that is judged.
  */
 import * as Effect from "effect/Effect"
-import type * as Fiber from "effect/Fiber"
+import * as Fiber from "effect/Fiber"
 import { batchCharacters, longText, type Read, type SnapshotStore } from "./SnapshotStore.ts"
 
 /** One question. */
 export interface Question {
   readonly id: string
-  readonly answer: (read: Read) => Effect.Effect<void>
+  readonly answer: (read: Read) => void
 }
 
 /** Most texts of a batch, and of the first, when nobody knows yet how long they are. */
 const maxBatch = 128
-const firstBatch = 64
-
-/** Batches under way at a time: one is read while another is judged. */
-const pipelined = 2
+const firstBatch = 16
 
 export class SnapshotReader {
   readonly #store: SnapshotStore
@@ -40,16 +38,7 @@ export class SnapshotReader {
   #drainQueue(): void {
     if (this.#isDraining || this.#queue.length === 0) return
     this.#isDraining = true
-    this.#fork(
-      Effect.andThen(
-        Effect.ensuring(
-          this.#drain(this.#queue, false),
-          Effect.sync(() => (this.#isDraining = false)),
-        ),
-        // Whoever came after the last look into the queue.
-        Effect.sync(() => this.#drainQueue()),
-      ),
-    )
+    this.#fork(this.#drain(this.#queue, false))
   }
 
   /** Asks now, also while the store is left alone, and waits for every answer. */
@@ -57,34 +46,44 @@ export class SnapshotReader {
     return Effect.suspend(() => this.#drain(Array.from(questions), true))
   }
 
-  #drain(queue: Array<Question>, isUrgent: boolean): Effect.Effect<void> {
-    const worker = Effect.gen({ self: this }, function* () {
-      while (queue.length > 0) {
-        const batch = queue.splice(0, this.#batchSize)
-        const reads = yield* this.#store.readMany(
-          batch.map(({ id }) => id),
-          { isUrgent },
-        )
-        for (const [i, { answer }] of batch.entries()) {
-          const read = reads[i] ?? { _tag: "Absent" }
-          if (read._tag === "Found") {
-            this.#charactersRead += read.text.length
-            this.#textsRead += 1
-          }
-          yield* answer(read)
-          if (read._tag === "Found" && read.text.length > longText) yield* Effect.yieldNow
-        }
+  readonly #drain = Effect.fnUntraced(function* (this: SnapshotReader, queue: Array<Question>, isUrgent: boolean) {
+    for (let next = yield* this.#begin(queue, isUrgent); next !== undefined;) {
+      const { batch, fiber } = next
+      const reads = yield* Fiber.join(fiber)
+      for (const read of reads) this.#count(read)
+      next = yield* this.#begin(queue, isUrgent)
+      // The store works while this batch is judged, as soon as it has been asked.
+      if (next !== undefined) yield* Effect.yieldNow
+      for (const [i, { answer }] of batch.entries()) {
+        const read = reads[i] ?? { _tag: "Absent" }
+        answer(read)
+        if (read._tag === "Found" && read.text.length > longText) yield* Effect.yieldNow
       }
-    })
-    // A fiber of its own for each would put off what one batch can do at once.
-    return Effect.suspend(() =>
-      queue.length <= this.#batchSize
-        ? worker
-        : Effect.all(
-            Array.from({ length: pipelined }, () => worker),
-            { concurrency: pipelined, discard: true },
-          ),
+    }
+  })
+
+  /** Begins to read the next batch, if there is one. */
+  #begin(queue: Array<Question>, isUrgent: boolean) {
+    const batch = queue.splice(0, this.#batchSize)
+    if (batch.length === 0) {
+      // In the same step as the last look into the queue: nobody comes between them.
+      if (queue === this.#queue) this.#isDraining = false
+      return Effect.undefined
+    }
+    const ids = batch.map(({ id }) => id)
+    return Effect.map(
+      Effect.forkChild(this.#store.readMany(ids, { isUrgent }), { startImmediately: true }),
+      (fiber) => ({
+        batch,
+        fiber,
+      }),
     )
+  }
+
+  #count(read: Read): void {
+    if (read._tag !== "Found") return
+    this.#charactersRead += read.text.length
+    this.#textsRead += 1
   }
 
   /** As many as fit, as far as those before tell. */

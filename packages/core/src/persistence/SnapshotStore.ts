@@ -68,8 +68,9 @@ class SnapshotKey implements Persistable.Persistable<typeof Schema.String, typeo
   }
 }
 
-/** As many keys are kept for later. */
+/** Keys that nobody uses now, whichever store had them; no more are kept than these. */
 const keptKeys = 256
+const idleKeys: Array<SnapshotKey> = []
 
 /** Why an operation failed. */
 interface Trouble {
@@ -93,26 +94,42 @@ const troubleOf = (error: unknown): Trouble => {
   return { rule: `the store failed${code === undefined ? "" : ` (${code})`}`, isTorn: false, isTimeout: false }
 }
 
+/** What is to be done with items, and who is told of one that nobody waits for any more. */
+interface Operation<Item, A> {
+  readonly timeout: number
+  readonly operate: (items: ReadonlyArray<Item>) => Effect.Effect<ReadonlyArray<A>, unknown>
+  readonly giveUp: (items: ReadonlyArray<Item>, fiber: Fiber.Fiber<unknown, unknown>) => void
+}
+
 /** One by one, this many may fail before one succeeds: then it is the store that is at fault. */
 const triedAlone = 3
 
 export class SnapshotStore {
   readonly #store: Persistence.PersistenceStore
-  readonly #keys: Array<SnapshotKey> = []
+  /** Operations on an id that nobody waits for any more, and that are not over. */
+  readonly #adrift = new Map<string, number>()
   readonly reads: StoreHealth
-  /** Removals included. */
   readonly writes: StoreHealth
+  readonly removals: StoreHealth
+  /** Told when the last operation that was adrift on an id is over: it may have undone a later one. */
+  onLanded: (id: string) => void = () => {}
 
   constructor(store: Persistence.PersistenceStore, now: () => Instant.Instant) {
     this.#store = store
     this.reads = new StoreHealth(now)
     this.writes = new StoreHealth(now)
+    this.removals = new StoreHealth(now)
+  }
+
+  /** Whether an operation that was given up may still change what is stored of an id. */
+  isAdrift(id: string): boolean {
+    return this.#adrift.has(id)
   }
 
   /** Reads texts, in the order of their ids. */
   readMany(ids: ReadonlyArray<string>, demand: StoreDemand): Effect.Effect<ReadonlyArray<Read>> {
     const read = (some: ReadonlyArray<string>) =>
-      this.#withKeys(some.length, (keys) => {
+      withKeys(some.length, (keys) => {
         keys.forEach((key, i) => (key.id = some[i] ?? ""))
         // Of many, those that have not the form are left out without a word.
         const [only, other] = keys
@@ -120,21 +137,28 @@ export class SnapshotStore {
           ? Effect.map(this.#store.get(only), (exit) => [exit])
           : this.#store.getMany(keys)
       })
-    return this.#inBatch(this.reads, ids, demand, readTimeout, read, {
-      done: (exit): Read => {
-        if (exit === undefined) return { _tag: "Absent" }
-        return Exit.isSuccess(exit)
-          ? { _tag: "Found", text: exit.value }
-          : { _tag: "Torn", rule: "has not the form of a snapshot" }
+    const giveUp = () => {}
+    return this.#inBatch(
+      this.reads,
+      ids,
+      demand,
+      { timeout: readTimeout, operate: read, giveUp },
+      {
+        done: (exit): Read => {
+          if (exit === undefined) return { _tag: "Absent" }
+          return Exit.isSuccess(exit)
+            ? { _tag: "Found", text: exit.value }
+            : { _tag: "Torn", rule: "has not the form of a snapshot" }
+        },
+        failed: ({ isTorn, rule }): Read => ({ _tag: isTorn ? "Torn" : "Failed", rule }),
       },
-      failed: ({ isTorn, rule }): Read => ({ _tag: isTorn ? "Torn" : "Failed", rule }),
-    })
+    )
   }
 
   /** Writes texts. */
   writeMany(entries: ReadonlyArray<StoredText>, demand: StoreDemand): Effect.Effect<ReadonlyArray<Written>> {
     const write = (some: ReadonlyArray<StoredText>) =>
-      this.#withKeys(some.length, (keys) =>
+      withKeys(some.length, (keys) =>
         Effect.as(
           this.#store.setMany(
             keys.map((key, i) => {
@@ -146,13 +170,14 @@ export class SnapshotStore {
           some.map(() => undefined),
         ),
       )
-    return this.#inBatch(this.writes, entries, demand, writeTimeout, write, written)
+    const giveUp = this.#watch((some: ReadonlyArray<StoredText>) => some.map(({ id }) => id))
+    return this.#inBatch(this.writes, entries, demand, { timeout: writeTimeout, operate: write, giveUp }, written)
   }
 
   /** Removes texts. */
   removeMany(ids: ReadonlyArray<string>, demand: StoreDemand): Effect.Effect<ReadonlyArray<Written>> {
     const remove = (some: ReadonlyArray<string>) =>
-      this.#withKeys(some.length, (keys) =>
+      withKeys(some.length, (keys) =>
         Effect.forEach(
           keys,
           (key, i) => {
@@ -162,19 +187,38 @@ export class SnapshotStore {
           { concurrency: 16 },
         ),
       )
-    return this.#inBatch(this.writes, ids, demand, writeTimeout, remove, written)
+    const giveUp = this.#watch((some: ReadonlyArray<string>) => some)
+    return this.#inBatch(this.removals, ids, demand, { timeout: writeTimeout, operate: remove, giveUp }, written)
   }
+
+  /** Keeps an eye on changes that are given up, until they are really over. */
+  readonly #watch =
+    <Item>(idsOf: (items: ReadonlyArray<Item>) => ReadonlyArray<string>) =>
+    (items: ReadonlyArray<Item>, fiber: Fiber.Fiber<unknown, unknown>): void => {
+      const ids = idsOf(items)
+      for (const id of ids) this.#adrift.set(id, (this.#adrift.get(id) ?? 0) + 1)
+      fiber.addObserver(() => {
+        for (const id of ids) {
+          const others = (this.#adrift.get(id) ?? 0) - 1
+          if (others > 0) {
+            this.#adrift.set(id, others)
+          } else {
+            this.#adrift.delete(id)
+            this.onLanded(id)
+          }
+        }
+      })
+    }
 
   /** Operates on all at once; where that fails on account of one, on one after the other. */
   #inBatch<Item, A, B>(
     health: StoreHealth,
     items: ReadonlyArray<Item>,
     { isUrgent }: StoreDemand,
-    timeout: number,
-    operate: (items: ReadonlyArray<Item>) => Effect.Effect<ReadonlyArray<A>, unknown>,
+    { giveUp, operate, timeout }: Operation<Item, A>,
     outcome: { readonly done: (a: A | undefined) => B; readonly failed: (trouble: Trouble) => B },
   ): Effect.Effect<ReadonlyArray<B>> {
-    const one = (some: ReadonlyArray<Item>) => bounded(operate(some), timeout)
+    const one = (some: ReadonlyArray<Item>) => bounded(operate(some), timeout, (fiber) => giveUp(some, fiber))
     const { done, failed } = outcome
     const all = (trouble: Trouble) => items.map(() => failed(trouble))
     return Effect.gen(function* () {
@@ -217,19 +261,18 @@ export class SnapshotStore {
       })
     })
   }
-
-  /** Operates with so many keys, which nobody else has until the operation is really over. */
-  #withKeys<A, E>(count: number, operate: (keys: ReadonlyArray<SnapshotKey>) => Effect.Effect<A, E>) {
-    return Effect.acquireUseRelease(
-      Effect.sync(() => Array.from({ length: count }, () => this.#keys.pop() ?? new SnapshotKey())),
-      operate,
-      (keys) =>
-        Effect.sync(() => {
-          this.#keys.push(...keys.slice(0, keptKeys - this.#keys.length))
-        }),
-    )
-  }
 }
+
+/** Operates with so many keys, which nobody else has until the operation is really over. */
+const withKeys = <A, E>(count: number, operate: (keys: ReadonlyArray<SnapshotKey>) => Effect.Effect<A, E>) =>
+  Effect.acquireUseRelease(
+    Effect.sync(() => Array.from({ length: count }, () => idleKeys.pop() ?? new SnapshotKey())),
+    operate,
+    (keys) =>
+      Effect.sync(() => {
+        idleKeys.push(...keys.slice(0, keptKeys - idleKeys.length))
+      }),
+  )
 
 const written = {
   done: (): Written => undefined,
@@ -240,14 +283,24 @@ const written = {
  * Waits for an operation, but no longer than `timeout`: not even for its interruption, which a client may
  * put off as long as it likes. What is done at once needs no clock.
  */
-const bounded = <A>(operation: Effect.Effect<A, unknown>, timeout: number): Effect.Effect<Result.Result<A, Trouble>> =>
+const bounded = <A>(
+  operation: Effect.Effect<A, unknown>,
+  timeout: number,
+  giveUp: (fiber: Fiber.Fiber<unknown, unknown>) => void,
+): Effect.Effect<Result.Result<A, Trouble>> =>
   Effect.flatMap(Effect.forkDetach(operation, { startImmediately: true }), (fiber) => {
     const exit = fiber.pollUnsafe()
     if (exit !== undefined) return Effect.succeed(resultOf(exit))
     return Fiber.await(fiber).pipe(
       Effect.map(resultOf),
       Effect.timeoutOrElse({ duration: timeout, orElse: () => Effect.succeed(Result.fail(tooLate(timeout))) }),
-      Effect.ensuring(Effect.sync(() => fiber.interruptUnsafe())),
+      Effect.ensuring(
+        Effect.sync(() => {
+          if (fiber.pollUnsafe() !== undefined) return
+          giveUp(fiber)
+          fiber.interruptUnsafe()
+        }),
+      ),
     )
   })
 

@@ -1,76 +1,97 @@
 /**
  * Writes and removes snapshots behind everybody's back: the latest wish for each provider, in batches, one
- * batch after the other, and again for as long as the store fails.
+ * batch after the other, and again for as long as the store fails. Writes and removals wait in lanes of their
+ * own, so that a store which refuses one kind still does the other.
  */
 import * as Effect from "effect/Effect"
 import type * as Fiber from "effect/Fiber"
 import * as Result from "effect/Result"
 import * as Semaphore from "effect/Semaphore"
 import type { SnapshotRule } from "./Snapshot.ts"
-import { type SnapshotOwner, snapshotId } from "./SnapshotId.ts"
 import { batchCharacters, longText, type SnapshotStore, type StoredText, type Written } from "./SnapshotStore.ts"
+import type { StoreHealth } from "./StoreHealth.ts"
 
 /** The text of a snapshot, or why there is none; `undefined` where it is of no use any more. */
 export type WishedText = Result.Result<Omit<StoredText, "id"> | undefined, SnapshotRule>
 
 /** What is to become of a provider's snapshot. */
 export interface Wish {
-  readonly owner: SnapshotOwner
+  readonly id: string
   /** Makes the text, as late as can be. Without it, removal. */
-  readonly text?: Effect.Effect<WishedText>
+  readonly text?: () => WishedText
   /** Told once for every try that failed, and at the end without a rule. */
-  readonly report: (written: Written, isOver: boolean) => void
+  readonly report: (operation: "write" | "remove", written: Written) => void
 }
 
-/** A wish in the queue. */
+/** A wish in a lane. */
 interface Pending extends Wish {
-  readonly id: string
   /** Tries that failed although others had succeeded since the one before. */
   attempts: number
   /** How many had been fulfilled when it was tried last. */
   triedAt: number | undefined
+  /** An operation that was given up has ended while this one was under way: nobody knows which was first. */
+  isCrossed: boolean
   /** Who waits for the end of this wish, or of one that takes its place. */
   readonly waiters: Array<(written: Written) => void>
+}
+
+/** Wishes of one kind, in their order. */
+class Lane {
+  readonly operation: "write" | "remove"
+  readonly health: StoreHealth
+  readonly pending = new Map<string, Pending>()
+  /** Wishes that were fulfilled. */
+  successes = 0
+  isDraining = false
+
+  constructor(operation: "write" | "remove", health: StoreHealth) {
+    this.operation = operation
+    this.health = health
+  }
 }
 
 /** Most entries of a batch. */
 const batchEntries = 128
 
-/** What can not be written so often, while others can, waits for its next refresh. */
+/** What can not be written so often, while others can, waits for its next refresh. Removals are never given up. */
 const maxAttempts = 3
 
 export class SnapshotWriter {
   readonly #store: SnapshotStore
   readonly #fork: (effect: Effect.Effect<void>) => Fiber.Fiber<void>
-  readonly #pending = new Map<string, Pending>()
+  readonly #writes: Lane
+  readonly #removals: Lane
   /** Those of the batch that is under way. */
   readonly #underWay = new Map<string, Pending>()
+  /** Fulfilled while an operation that was given up could still undo it. */
+  readonly #mayBeUndone = new Map<string, Pending>()
   readonly #one = Semaphore.makeUnsafe(1)
-  /** Wishes that were fulfilled. */
-  #successes = 0
-  #isDraining = false
   #isClosed = false
 
   constructor(store: SnapshotStore, fork: (effect: Effect.Effect<void>) => Fiber.Fiber<void>) {
     this.#store = store
     this.#fork = fork
+    this.#writes = new Lane("write", store.writes)
+    this.#removals = new Lane("remove", store.removals)
+    store.onLanded = (id) => this.#landed(id)
   }
 
   /** Wishes that are not fulfilled yet. */
   get unwritten(): number {
-    return this.#pending.size + this.#underWay.size
+    return this.#writes.pending.size + this.#removals.pending.size + this.#underWay.size
   }
 
   /** Whether a snapshot is to be removed: what the store still says of it does not count. */
   isToBeRemoved(id: string): boolean {
-    const wish = this.#pending.get(id) ?? this.#underWay.get(id)
+    if (this.unwritten === 0) return false
+    const wish = this.#pendingOf(id) ?? this.#underWay.get(id)
     return wish !== undefined && wish.text === undefined
   }
 
   /** Takes a wish; it takes the place of an earlier one for the same provider. */
   put(wish: Wish): void {
     this.#enqueue(wish, [])
-    this.#drainLater()
+    this.#drainLater(this.#laneOf(wish))
   }
 
   /** Takes wishes and fulfils them now, also while the store is left alone; what became of each. */
@@ -79,7 +100,7 @@ export class SnapshotWriter {
       const outcomes: Array<Written> = wishes.map(() => "was not tried: the store failed before its turn")
       wishes.forEach((wish, i) => this.#enqueue(wish, [(written) => (outcomes[i] = written)]))
       return Effect.as(this.#drainNow, outcomes)
-    }).pipe(Effect.ensuring(Effect.sync(() => this.#drainLater())))
+    }).pipe(Effect.ensuring(Effect.sync(() => this.#drainAllLater())))
   }
 
   /** Writes what is unwritten, until the store fails; nothing is taken afterwards. */
@@ -89,143 +110,190 @@ export class SnapshotWriter {
     return Effect.andThen(this.#one.withPermits(1)(Effect.void), this.#drainNow)
   })
 
+  #laneOf({ text }: Wish): Lane {
+    return text === undefined ? this.#removals : this.#writes
+  }
+
+  #pendingOf(id: string): Pending | undefined {
+    return this.#writes.pending.get(id) ?? this.#removals.pending.get(id)
+  }
+
   #enqueue(wish: Wish, waiters: ReadonlyArray<(written: Written) => void>): void {
     if (this.#isClosed) return
-    const id = snapshotId(wish.owner)
-    const before = this.#pending.get(id)
-    this.#pending.set(id, {
+    const before = this.#pendingOf(wish.id)
+    const lane = this.#laneOf(wish)
+    const other = lane === this.#writes ? this.#removals : this.#writes
+    other.pending.delete(wish.id)
+    this.#mayBeUndone.delete(wish.id)
+    lane.pending.set(wish.id, {
       ...wish,
-      id,
       attempts: 0,
       triedAt: undefined,
+      isCrossed: false,
       waiters: [...(before?.waiters ?? []), ...waiters],
     })
   }
 
-  #drainLater(): void {
-    if (this.#isDraining || this.#isClosed || this.#pending.size === 0) return
-    this.#isDraining = true
+  #drainAllLater(): void {
+    this.#drainLater(this.#removals)
+    this.#drainLater(this.#writes)
+  }
+
+  #drainLater(lane: Lane): void {
+    if (lane.isDraining || this.#isClosed || lane.pending.size === 0) return
+    lane.isDraining = true
     this.#fork(
       // Whoever waits for the flight that brought the set is answered first.
       Effect.yieldNow.pipe(
-        Effect.andThen(this.#drain),
-        Effect.ensuring(Effect.sync(() => (this.#isDraining = false))),
-        // What was wished for after the last look into the queue.
-        Effect.andThen(Effect.sync(() => this.#drainLater())),
+        Effect.andThen(this.#drain(lane)),
+        Effect.ensuring(Effect.sync(() => (lane.isDraining = false))),
+        // What was wished for after the last look into the lane.
+        Effect.andThen(Effect.sync(() => this.#drainLater(lane))),
       ),
     )
   }
 
-  readonly #drain: Effect.Effect<void> = Effect.gen({ self: this }, function* () {
-    while (this.#pending.size > 0) {
-      yield* Effect.sleep(this.#store.writes.pauseMillis)
-      if (this.#isClosed) return
-      yield* this.#batch(false)
-    }
+  #drain(lane: Lane): Effect.Effect<void> {
+    return Effect.gen({ self: this }, function* () {
+      while (lane.pending.size > 0) {
+        yield* Effect.sleep(lane.health.pauseMillis)
+        if (this.#isClosed) return
+        yield* this.#batch(lane, false)
+        // What could not be written is to be removed.
+        this.#drainLater(this.#removals)
+      }
+    })
+  }
+
+  /** Every wish once, removals first: they give a full store room. */
+  readonly #drainNow: Effect.Effect<void> = Effect.gen({ self: this }, function* () {
+    yield* this.#drainLaneNow(this.#removals)
+    yield* this.#drainLaneNow(this.#writes)
+    // What could not be written is to be removed.
+    if (!this.#removals.health.isFailing) yield* this.#drainLaneNow(this.#removals)
   })
 
-  /** Every wish once, until the store fails. */
-  readonly #drainNow: Effect.Effect<void> = Effect.gen({ self: this }, function* () {
-    for (let left = this.#pending.size; left > 0 && this.#pending.size > 0;) {
-      left -= yield* this.#batch(true)
-      if (this.#store.writes.isFailing) return
+  /** Every wish of a lane once, until the store fails. */
+  readonly #drainLaneNow = Effect.fnUntraced(function* (this: SnapshotWriter, lane: Lane) {
+    for (let left = lane.pending.size; left > 0 && lane.pending.size > 0;) {
+      left -= yield* this.#batch(lane, true)
+      if (lane.health.isFailing) return
     }
   })
 
   /** One batch, which nobody else's comes across; how many wishes it tried. */
-  #batch(isUrgent: boolean): Effect.Effect<number> {
+  #batch(lane: Lane, isUrgent: boolean): Effect.Effect<number> {
     return this.#one.withPermits(1)(
-      Effect.suspend(() => this.#fulfil(isUrgent)).pipe(
+      Effect.suspend(() => (lane === this.#writes ? this.#write(isUrgent) : this.#remove(isUrgent))).pipe(
         // Interrupted: what has not been written is still to be.
         Effect.ensuring(Effect.sync(() => this.#giveBack())),
       ),
     )
   }
 
-  readonly #fulfil = Effect.fnUntraced(function* (this: SnapshotWriter, isUrgent: boolean) {
+  /** The next wish of a lane, for the present batch; none where it has that provider's wish already. */
+  #take(lane: Lane): Pending | undefined {
+    const [next] = lane.pending.values()
+    if (next === undefined || this.#underWay.has(next.id)) return undefined
+    lane.pending.delete(next.id)
+    this.#underWay.set(next.id, next)
+    return next
+  }
+
+  readonly #remove = Effect.fnUntraced(function* (this: SnapshotWriter, isUrgent: boolean) {
+    const wishes: Array<Pending> = []
+    while (wishes.length < batchEntries) {
+      const wish = this.#take(this.#removals)
+      if (wish === undefined) break
+      wishes.push(wish)
+    }
+    const removed = yield* this.#store.removeMany(
+      wishes.map(({ id }) => id),
+      { isUrgent },
+    )
+    wishes.forEach((wish, i) => this.#settle(this.#removals, wish, removed[i]))
+    return wishes.length
+  })
+
+  readonly #write = Effect.fnUntraced(function* (this: SnapshotWriter, isUrgent: boolean) {
     const writes: Array<{ readonly wish: Pending; readonly stored: StoredText }> = []
-    const removals: Array<Pending> = []
     let characters = 0
     let tried = 0
-    // Taken in one step: while texts are made, newer wishes may come for the same providers.
-    for (const wish of this.#take()) {
-      if (characters >= batchCharacters) {
-        this.#underWay.delete(wish.id)
-        this.#putBack(wish)
-        continue
-      }
+    for (let left = this.#writes.pending.size; left > 0; left--) {
+      if (writes.length === batchEntries || characters >= batchCharacters) break
+      const wish = this.#take(this.#writes)
+      if (wish?.text === undefined) break
       tried++
-      if (wish.text === undefined) {
-        removals.push(wish)
-        continue
-      }
-      const text = yield* wish.text
+      const text = wish.text()
       if (Result.isFailure(text)) {
-        this.#end(wish, text.failure.rule)
+        this.#end(this.#writes, wish, text.failure.rule)
+        this.#removeInstead(wish)
       } else if (text.success === undefined) {
-        // What is stored is of even less use.
-        removals.push(wish)
+        this.#underWay.delete(wish.id)
+        this.#removeInstead(wish)
       } else {
         characters += text.success.text.length
         if (text.success.text.length > longText) yield* Effect.yieldNow
         writes.push({ wish, stored: { id: wish.id, ...text.success } })
       }
     }
-    // Removals first: a store that is full still takes them.
-    const removed = yield* this.#store.removeMany(
-      removals.map(({ id }) => id),
-      { isUrgent },
-    )
-    removals.forEach((wish, i) => this.#settle(wish, removed[i]))
     const written = yield* this.#store.writeMany(
       writes.map(({ stored }) => stored),
       { isUrgent },
     )
-    writes.forEach(({ wish }, i) => this.#settle(wish, written[i]))
+    writes.forEach(({ wish }, i) => this.#settle(this.#writes, wish, written[i]))
     return tried
   })
 
-  #take(): ReadonlyArray<Pending> {
-    const batch: Array<Pending> = []
-    for (const wish of this.#pending.values()) {
-      if (batch.length === batchEntries) break
-      batch.push(wish)
-      this.#pending.delete(wish.id)
-      this.#underWay.set(wish.id, wish)
-    }
-    return batch
+  /** There is no text to write: what is stored is older, and of even less use. */
+  #removeInstead({ id, report, waiters }: Pending): void {
+    const removal = { id, report, attempts: 0, triedAt: undefined, isCrossed: false, waiters: waiters.splice(0) }
+    this.#putBack(this.#removals, removal)
   }
 
-  #settle(wish: Pending, written: Written): void {
+  #settle(lane: Lane, wish: Pending, written: Written): void {
     if (written === undefined) {
-      this.#successes += 1
-      return this.#end(wish, undefined)
+      lane.successes += 1
+      this.#end(lane, wish, undefined)
+      if (this.#pendingOf(wish.id) !== undefined) return
+      if (this.#store.isAdrift(wish.id)) this.#mayBeUndone.set(wish.id, wish)
+      else if (wish.isCrossed) this.put(wish)
+      return
     }
+    wish.isCrossed = false
     // Others were written since it was tried last: it is this one that can not be.
-    if (wish.triedAt !== undefined && wish.triedAt < this.#successes) wish.attempts += 1
-    wish.triedAt = this.#successes
-    if (wish.attempts >= maxAttempts) return this.#end(wish, written)
+    if (wish.triedAt !== undefined && wish.triedAt < lane.successes) wish.attempts += 1
+    wish.triedAt = lane.successes
+    if (lane === this.#writes && wish.attempts >= maxAttempts) return this.#end(lane, wish, written)
     for (const waiter of wish.waiters.splice(0)) waiter(written)
-    wish.report(written, false)
+    wish.report(lane.operation, written)
     this.#underWay.delete(wish.id)
-    this.#putBack(wish)
+    this.#putBack(lane, wish)
   }
 
-  #end(wish: Pending, written: Written): void {
+  #end(lane: Lane, wish: Pending, written: Written): void {
     this.#underWay.delete(wish.id)
     for (const waiter of wish.waiters.splice(0)) waiter(written)
-    wish.report(written, true)
+    wish.report(lane.operation, written)
   }
 
-  /** To the end of the queue, unless something newer is there already. */
-  #putBack(wish: Pending): void {
-    const newer = this.#pending.get(wish.id)
-    if (newer === undefined) this.#pending.set(wish.id, wish)
+  /** To the end of the lane, unless something newer is wished for already. */
+  #putBack(lane: Lane, wish: Pending): void {
+    const newer = this.#pendingOf(wish.id)
+    if (newer === undefined) lane.pending.set(wish.id, wish)
     else newer.waiters.push(...wish.waiters)
   }
 
   #giveBack(): void {
-    for (const wish of this.#underWay.values()) this.#putBack(wish)
+    for (const wish of this.#underWay.values()) this.#putBack(this.#laneOf(wish), wish)
     this.#underWay.clear()
+  }
+
+  /** An operation that was given up is over: what was fulfilled since may be undone, and is wished for again. */
+  #landed(id: string): void {
+    const underWay = this.#underWay.get(id)
+    if (underWay !== undefined) underWay.isCrossed = true
+    const wish = this.#mayBeUndone.get(id)
+    if (wish !== undefined) this.put(wish)
   }
 }

@@ -139,11 +139,13 @@ export const urlPolicyOf = ({ settings }: Provider, options: ResolvedOptions): U
 })
 
 /** Settings that decide what is fetched from where: a held set outlives only registrations that agree on them. */
-export const transportIdentity = ({ issuer, settings, source }: Provider): string =>
+export const transportIdentity = (provider: Provider): string =>
+  JSON.stringify([sourceUrl(provider.source).href, provider.issuer, transportSettings(provider)])
+
+/** How it is fetched, from wherever. */
+export const transportSettings = ({ settings, source }: Provider): string =>
   JSON.stringify([
     source._tag,
-    sourceUrl(source).href,
-    issuer,
     settings.requireHttps,
     settings.allowedDomains,
     settings.maxResponseBytes,

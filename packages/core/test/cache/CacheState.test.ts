@@ -7,6 +7,7 @@ const at = (millis: number): Instant => ({ wall: 1_000_000 + millis, mono: milli
 const held = (overrides: Partial<CacheState.HeldSet> = {}): CacheState.HeldSet => ({
   jwks: { keys: [], byKid: new Map(), dropped: [], source: [] },
   jwksUrl: "https://idp.test/jwks",
+  finalUrl: "https://idp.test/jwks",
   receivedAt: at(0),
   expiresAt: at(100),
   staleUntil: at(1_000),

@@ -3,7 +3,7 @@ import { staticKeys } from "@effect-jwks/testing"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import type { HeldSet } from "../../src/cache/CacheState.ts"
-import { heldFrom, locationOf, snapshotOf } from "../../src/cache/HeldSnapshot.ts"
+import { descriptionOf, heldFrom, locationOf } from "../../src/cache/HeldSnapshot.ts"
 import { evaluate } from "../../src/http/Freshness.ts"
 import type { Instant } from "../../src/Instant.ts"
 import { isPending, usableKeys } from "../../src/jwk/JudgedLater.ts"
@@ -53,6 +53,7 @@ const fetchedSet = (
   return {
     jwks: judge(source, settings),
     jwksUrl: "https://idp.test/jwks",
+    finalUrl: "https://idp.test/jwks",
     receivedAt: fetched,
     expiresAt: plus(verdict.lifetimeMillis),
     staleUntil: plus(verdict.lifetimeMillis + verdict.staleMillis),
@@ -63,6 +64,11 @@ const fetchedSet = (
     removed: [],
   }
 }
+
+const textOf = (of: Provider, held: HeldSet): string =>
+  Result.getOrThrow(encode(descriptionOf(of, held), held.jwks.source, 1_000_000))
+
+const snapshotOf = (of: Provider, held: HeldSet): Snapshot => Result.getOrThrow(decode(textOf(of, held), 1_000_000))
 
 const snapshot = snapshotOf(provider, fetchedSet())
 
@@ -159,13 +165,13 @@ describe("a restored set", () => {
   })
 
   it("survives being stored and restored again and again, with its times", () => {
-    let text = Result.getOrThrow(encode(snapshot, 1_000_000))
+    let text = textOf(provider, fetchedSet())
     for (let i = 1; i < 60; i++) {
       const now = at(i * minute)
       const again = Result.getOrThrow(heldFrom(Result.getOrThrow(decode(text, 1_000_000)), provider, policy, now, 0.5))
-      text = Result.getOrThrow(encode(snapshotOf(provider, again), 1_000_000))
+      text = textOf(provider, again)
     }
-    assert.deepStrictEqual(JSON.parse(text), JSON.parse(JSON.stringify(snapshot)))
+    assert.strictEqual(text, textOf(provider, fetchedSet()))
   })
 })
 
@@ -265,7 +271,7 @@ describe("a snapshot is refused", () => {
   it("without a usable key under today's policy", () => {
     const rule = "has no usable key"
     assert.strictEqual(ruleOf({}, { provider: makeProvider({ algorithms: ["RS512"] }) }), rule)
-    for (const document of [{ keys: [] }, { keys: [null, 1, "key", [], {}] }]) {
+    for (const document of ['{"keys":[]}', '{"keys":[null,1,"key",[],{}]}']) {
       assert.strictEqual(ruleOf({ document }), rule)
     }
   })
@@ -282,7 +288,7 @@ describe("a snapshot is refused", () => {
   it("with numbers that no clock gives: never used longer than its lifetime, and never thrown", () => {
     const times = ["fetchedAt", "fetchedInFullAt", "expiresAt", "staleUntil"] as const
     const hostile = ["1e999", "-1e999", "-1", "0", "-0", "1e308", "-1e308", "5e-324", "9007199254740993", "1e15"]
-    const written = Result.getOrThrow(encode(snapshot, 1_000_000))
+    const written = textOf(provider, fetchedSet())
     for (const first of times) {
       for (const second of times) {
         for (const a of hostile) {

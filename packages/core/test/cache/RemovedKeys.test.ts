@@ -23,6 +23,7 @@ const set = (keys: ReadonlyArray<UsableKey>, dropped: ReadonlyArray<DroppedKey> 
 const held = (jwks: ParsedJwks, removed: HeldSet["removed"] = []): HeldSet => ({
   jwks,
   jwksUrl: "https://idp.test/jwks",
+  finalUrl: "https://idp.test/jwks",
   receivedAt: at(0),
   expiresAt: at(60_000),
   staleUntil: at(100_000),

@@ -25,14 +25,14 @@ describe("a signed snapshot", () => {
       const { open, outlivesProcess, seal: write } = yield* seal({ keys: [one] })
       assert.isTrue(outlivesProcess)
       for (const text of [payload, "", "\n", " ", "x".repeat(100_000)]) {
-        assert.deepStrictEqual(yield* open(acme, yield* write(acme, text)), Result.succeed(text))
+        assert.deepStrictEqual(open(acme, write(acme, text)), Result.succeed(text))
       }
     }),
   )
 
   it.effect("has the form that is written down, with the HMAC of version, owner and payload", () =>
     Effect.gen(function* () {
-      const text = yield* (yield* seal({ keys: [one] })).seal(acme, payload)
+      const text = (yield* seal({ keys: [one] })).seal(acme, payload)
       const tag = createHmac("sha256", one)
         .update(`effect-jwks snapshot 1\n["acme","idp"]\n${payload}`)
         .digest("base64url")
@@ -45,20 +45,20 @@ describe("a signed snapshot", () => {
       const before = yield* seal({ keys: [one] })
       const during = yield* seal({ keys: [two, one] })
       const after = yield* seal({ keys: [two] })
-      const old = yield* before.seal(acme, payload)
-      const fresh = yield* during.seal(acme, payload)
-      assert.strictEqual(fresh, yield* after.seal(acme, payload))
-      assert.deepStrictEqual(yield* during.open(acme, old), Result.succeed(payload))
-      assert.deepStrictEqual(yield* after.open(acme, fresh), Result.succeed(payload))
-      assert.deepStrictEqual(yield* after.open(acme, old), forged)
-      assert.deepStrictEqual(yield* before.open(acme, fresh), forged)
+      const old = before.seal(acme, payload)
+      const fresh = during.seal(acme, payload)
+      assert.strictEqual(fresh, after.seal(acme, payload))
+      assert.deepStrictEqual(during.open(acme, old), Result.succeed(payload))
+      assert.deepStrictEqual(after.open(acme, fresh), Result.succeed(payload))
+      assert.deepStrictEqual(after.open(acme, old), forged)
+      assert.deepStrictEqual(before.open(acme, fresh), forged)
     }),
   )
 
   it.effect("is refused for any other owner", () =>
     Effect.gen(function* () {
       const { open, seal: write } = yield* seal({ keys: [one] })
-      const text = yield* write(acme, payload)
+      const text = write(acme, payload)
       for (const other of [
         { tenant: "evil", provider: "idp" },
         { tenant: "acme", provider: "other" },
@@ -67,7 +67,7 @@ describe("a signed snapshot", () => {
         { tenant: 'acme","idp', provider: "" },
         { tenant: "", provider: "" },
       ]) {
-        assert.deepStrictEqual(yield* open(other, text), forged, JSON.stringify(other))
+        assert.deepStrictEqual(open(other, text), forged, JSON.stringify(other))
       }
     }),
   )
@@ -78,8 +78,8 @@ describe("a signed snapshot", () => {
     ({ a, b, c, d }) =>
       Effect.gen(function* () {
         const { open, seal: write } = yield* seal({ keys: [one] })
-        const text = yield* write({ tenant: a, provider: b }, payload)
-        const opened = yield* open({ tenant: c, provider: d }, text)
+        const text = write({ tenant: a, provider: b }, payload)
+        const opened = open({ tenant: c, provider: d }, text)
         assert.strictEqual(Result.isSuccess(opened), a === c && b === d)
       }),
   )
@@ -87,7 +87,7 @@ describe("a signed snapshot", () => {
   it.effect("is refused with any single bit of it flipped, unsigned ones accepted or not", () =>
     Effect.gen(function* () {
       const { seal: write } = yield* seal({ keys: [one] })
-      const text = yield* write(acme, '{"kid":"Zz09 é"}')
+      const text = write(acme, '{"kid":"Zz09 é"}')
       const bytes = new TextEncoder().encode(text)
       for (const settings of [
         { keys: [one, two] },
@@ -100,7 +100,7 @@ describe("a signed snapshot", () => {
           flipped[bit >> 3] = (flipped[bit >> 3] ?? 0) ^ (1 << (bit & 7))
           // As a store gives it back, and as one that knows nothing of UTF-8 does.
           for (const encoding of ["utf8", "latin1"] as const) {
-            const opened = yield* open(acme, Buffer.from(flipped).toString(encoding))
+            const opened = open(acme, Buffer.from(flipped).toString(encoding))
             assert.isTrue(Result.isFailure(opened), `bit ${bit}`)
           }
         }
@@ -111,11 +111,11 @@ describe("a signed snapshot", () => {
   it.effect("is refused with any single bit of any character flipped", () =>
     Effect.gen(function* () {
       const { open, seal: write } = yield* seal({ keys: [one] })
-      const text = yield* write(acme, '"é𝄞\ufffd"')
+      const text = write(acme, '"é𝄞\ufffd"')
       for (let at = 0; at < text.length; at++) {
         for (let bit = 0; bit < 16; bit++) {
           const flipped = String.fromCharCode(text.charCodeAt(at) ^ (1 << bit))
-          const opened = yield* open(acme, text.slice(0, at) + flipped + text.slice(at + 1))
+          const opened = open(acme, text.slice(0, at) + flipped + text.slice(at + 1))
           assert.isTrue(Result.isFailure(opened), `character ${at}, bit ${bit}`)
         }
       }
@@ -125,9 +125,9 @@ describe("a signed snapshot", () => {
   it.effect("is refused with half a surrogate pair in the place of U+FFFD, which are the same in UTF-8", () =>
     Effect.gen(function* () {
       const { open, seal: write } = yield* seal({ keys: [one] })
-      const text = yield* write(acme, '{"kid":"\ufffd"}')
+      const text = write(acme, '{"kid":"\ufffd"}')
       for (const half of ["\ud800", "\udbff", "\udc00", "\udfff"]) {
-        assert.deepStrictEqual(yield* open(acme, text.replace("\ufffd", half)), forged)
+        assert.deepStrictEqual(open(acme, text.replace("\ufffd", half)), forged)
       }
     }),
   )
@@ -135,13 +135,13 @@ describe("a signed snapshot", () => {
   it.effect("is refused with anything cut off or added", () =>
     Effect.gen(function* () {
       const { open, seal: write } = yield* seal({ keys: [one], unsigned: true })
-      const text = yield* write(acme, payload)
+      const text = write(acme, payload)
       for (let length = 0; length < text.length; length++) {
-        assert.isTrue(Result.isFailure(yield* open(acme, text.slice(0, length))), `the first ${length}`)
-        if (length > 0) assert.isTrue(Result.isFailure(yield* open(acme, text.slice(length))), `without ${length}`)
+        assert.isTrue(Result.isFailure(open(acme, text.slice(0, length))), `the first ${length}`)
+        if (length > 0) assert.isTrue(Result.isFailure(open(acme, text.slice(length))), `without ${length}`)
       }
       for (const more of [`${text} `, `${text}\n`, ` ${text}`, `${text}\0`, text + text]) {
-        assert.isTrue(Result.isFailure(yield* open(acme, more)))
+        assert.isTrue(Result.isFailure(open(acme, more)))
       }
     }),
   )
@@ -156,9 +156,9 @@ describe("a signed snapshot", () => {
     ({ at, length, other }) =>
       Effect.gen(function* () {
         const { open, seal: write } = yield* seal({ keys: [one] })
-        const text = yield* write(acme, payload)
+        const text = write(acme, payload)
         const changed = text.slice(0, at) + other + text.slice(at + length)
-        assert.strictEqual(Result.isSuccess(yield* open(acme, changed)), changed === text)
+        assert.strictEqual(Result.isSuccess(open(acme, changed)), changed === text)
       }),
     { arbitrary: { runs: 300 } },
   )
@@ -168,7 +168,7 @@ describe("the form", () => {
   it.effect("is looked at before the signature", () =>
     Effect.gen(function* () {
       const { open, seal: write } = yield* seal({ keys: [one] })
-      const text = yield* write(acme, payload)
+      const text = write(acme, payload)
       for (const other of [
         "",
         payload,
@@ -177,15 +177,15 @@ describe("the form", () => {
         "effect-jwks/1  x",
         "effect-jwks/1 abc {}",
       ]) {
-        assert.deepStrictEqual(yield* open(acme, other), formless, other)
+        assert.deepStrictEqual(open(acme, other), formless, other)
       }
       for (const version of ["0", "2", "01", "999999"]) {
         assert.deepStrictEqual(
-          yield* open(acme, text.replace("/1 ", `/${version} `)),
+          open(acme, text.replace("/1 ", `/${version} `)),
           Result.fail({ rule: `is of version ${version}, and only 1 is known` }),
         )
       }
-      assert.deepStrictEqual(yield* open(acme, text.replace("/1 ", "/1234567 ")), formless)
+      assert.deepStrictEqual(open(acme, text.replace("/1 ", "/1234567 ")), formless)
     }),
   )
 })
@@ -195,16 +195,16 @@ describe("without a key", () => {
     Effect.gen(function* () {
       const [first, second] = [yield* seal({}), yield* seal({})]
       assert.isFalse(first.outlivesProcess)
-      const text = yield* first.seal(acme, payload)
-      assert.deepStrictEqual(yield* second.open(acme, text), Result.succeed(payload))
-      assert.strictEqual(yield* second.seal(acme, payload), text)
-      assert.deepStrictEqual(yield* (yield* seal({ keys: [one] })).open(acme, text), forged)
-      assert.deepStrictEqual(yield* first.open(acme, yield* (yield* seal({ keys: [one] })).seal(acme, payload)), forged)
-      assert.deepStrictEqual(yield* first.open(acme, `effect-jwks/1 - ${payload}`), unsigned)
+      const text = first.seal(acme, payload)
+      assert.deepStrictEqual(second.open(acme, text), Result.succeed(payload))
+      assert.strictEqual(second.seal(acme, payload), text)
+      assert.deepStrictEqual((yield* seal({ keys: [one] })).open(acme, text), forged)
+      assert.deepStrictEqual(first.open(acme, (yield* seal({ keys: [one] })).seal(acme, payload)), forged)
+      assert.deepStrictEqual(first.open(acme, `effect-jwks/1 - ${payload}`), unsigned)
       // An empty key or one of zeros is not it.
       for (const key of [new Uint8Array(0), new Uint8Array(32)]) {
         const tag = createHmac("sha256", key).update(`effect-jwks snapshot 1\n["acme","idp"]\n${payload}`)
-        assert.deepStrictEqual(yield* first.open(acme, `effect-jwks/1 ${tag.digest("base64url")} ${payload}`), forged)
+        assert.deepStrictEqual(first.open(acme, `effect-jwks/1 ${tag.digest("base64url")} ${payload}`), forged)
       }
     }),
   )
@@ -215,8 +215,8 @@ describe("unsigned snapshots", () => {
 
   it.effect("are refused unless they are allowed", () =>
     Effect.gen(function* () {
-      assert.deepStrictEqual(yield* (yield* seal({ keys: [one] })).open(acme, plain), unsigned)
-      assert.deepStrictEqual(yield* (yield* seal({})).open(acme, plain), unsigned)
+      assert.deepStrictEqual((yield* seal({ keys: [one] })).open(acme, plain), unsigned)
+      assert.deepStrictEqual((yield* seal({})).open(acme, plain), unsigned)
     }),
   )
 
@@ -224,20 +224,20 @@ describe("unsigned snapshots", () => {
     Effect.gen(function* () {
       const { open, outlivesProcess, seal: write } = yield* seal({ unsigned: true })
       assert.isTrue(outlivesProcess)
-      assert.strictEqual(yield* write(acme, payload), plain)
-      assert.deepStrictEqual(yield* open(acme, plain), Result.succeed(payload))
-      assert.deepStrictEqual(yield* open(acme, yield* (yield* seal({ keys: [one] })).seal(acme, payload)), forged)
+      assert.strictEqual(write(acme, payload), plain)
+      assert.deepStrictEqual(open(acme, plain), Result.succeed(payload))
+      assert.deepStrictEqual(open(acme, (yield* seal({ keys: [one] })).seal(acme, payload)), forged)
     }),
   )
 
   it.effect("beside a key: are accepted, and signed ones written; a bad signature is no missing one", () =>
     Effect.gen(function* () {
       const both = yield* seal({ keys: [one], unsigned: true })
-      assert.deepStrictEqual(yield* both.open(acme, plain), Result.succeed(payload))
-      const text = yield* both.seal(acme, payload)
+      assert.deepStrictEqual(both.open(acme, plain), Result.succeed(payload))
+      const text = both.seal(acme, payload)
       assert.match(text, /^effect-jwks\/1 [\w-]{43} /)
-      assert.deepStrictEqual(yield* (yield* seal({ keys: [one] })).open(acme, text), Result.succeed(payload))
-      assert.deepStrictEqual(yield* both.open(acme, yield* (yield* seal({ keys: [two] })).seal(acme, payload)), forged)
+      assert.deepStrictEqual((yield* seal({ keys: [one] })).open(acme, text), Result.succeed(payload))
+      assert.deepStrictEqual(both.open(acme, (yield* seal({ keys: [two] })).seal(acme, payload)), forged)
     }),
   )
 })
@@ -247,50 +247,37 @@ describe("hmacSha256", () => {
   const fill = (byte: number, length: number) => new Uint8Array(length).fill(byte)
   const ascii = (text: string) => new TextEncoder().encode(text)
 
-  it("gives what RFC 4231 section 4 says", () => {
-    const cases: ReadonlyArray<readonly [Uint8Array, Uint8Array, string]> = [
-      [fill(0x0b, 20), ascii("Hi There"), "b0344c61d8db38535ca8afceaf0bf12b881dc200c9833da726e9376c2e32cff7"],
+  it("gives what RFC 4231 section 4 says of texts", () => {
+    const cases: ReadonlyArray<readonly [Uint8Array, string, string]> = [
+      [fill(0x0b, 20), "Hi There", "b0344c61d8db38535ca8afceaf0bf12b881dc200c9833da726e9376c2e32cff7"],
       [
         ascii("Jefe"),
-        ascii("what do ya want for nothing?"),
+        "what do ya want for nothing?",
         "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843",
-      ],
-      [fill(0xaa, 20), fill(0xdd, 50), "773ea91e36800e46854db8ebd09181a72959098b3ef8c122d9635514ced565fe"],
-      [
-        Uint8Array.from({ length: 25 }, (_, i) => i + 1),
-        fill(0xcd, 50),
-        "82558a389a443c0ea4cc819899f2083a85f0faa3e578f8077a2e3ff46729665b",
       ],
       [
         fill(0xaa, 131),
-        ascii("Test Using Larger Than Block-Size Key - Hash Key First"),
+        "Test Using Larger Than Block-Size Key - Hash Key First",
         "60e431591ee0b67f0d8a26aacbf5b77f8e0bc6213728c5140546040f0ee37f54",
       ],
       [
         fill(0xaa, 131),
-        ascii(
-          "This is a test using a larger than block-size key and a larger than block-size data. The key needs to be hashed before being used by the HMAC algorithm.",
-        ),
+        "This is a test using a larger than block-size key and a larger than block-size data. The key needs to be hashed before being used by the HMAC algorithm.",
         "9b09ffa71b942fcb27635fbcd5b0e944bfdc63644f0713938a7f51535c3a35e2",
       ],
     ]
-    for (const [key, data, tag] of cases) assert.strictEqual(hex(hmacSha256(key, data)), tag)
+    for (const [key, data, tag] of cases) assert.strictEqual(hex(hmacSha256(key)(data)), tag)
   })
 
-  it("agrees with OpenSSL on keys and data of every length around a block, and on long ones", () => {
+  it("agrees with OpenSSL on keys and texts of every length around a block, and on long ones", () => {
     const bytes = (length: number, seed: number) => Uint8Array.from({ length }, (_, i) => (i * 31 + seed) & 255)
     for (const keyLength of [0, 1, 31, 32, 63, 64, 65, 127, 128, 129, 5_000]) {
-      for (const length of [0, 1, 54, 55, 56, 63, 64, 65, 119, 120, 4_020, 4_030, 4_032, 4_090, 100_000]) {
-        const [key, data] = [bytes(keyLength, length), bytes(length, keyLength)]
-        assert.strictEqual(hex(hmacSha256(key, data)), createHmac("sha256", key).update(data).digest("hex"))
+      for (const length of [0, 1, 54, 55, 56, 63, 64, 65, 119, 120, 1_300, 4_020, 4_030, 4_032, 4_090, 100_000]) {
+        const key = bytes(keyLength, length)
+        for (const text of [String.fromCharCode(...bytes(1, keyLength)).repeat(length), "é𝄞\0".repeat(length / 3)]) {
+          assert.strictEqual(hex(hmacSha256(key)(text)), createHmac("sha256", key).update(text).digest("hex"))
+        }
       }
     }
-  })
-
-  it("gives a tag of its own each time", () => {
-    const first = hmacSha256(one, ascii("a"))
-    const before = hex(first)
-    hmacSha256(two, ascii("b"))
-    assert.strictEqual(hex(first), before)
   })
 })

@@ -1,4 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
+import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Result from "effect/Result"
@@ -10,22 +11,24 @@ import { outOfMemory, openScripted } from "./scriptedStore.ts"
 
 const ownerOf = (provider: string): SnapshotOwner => ({ tenant: "acme", provider })
 
+const idOf = (provider: string): string => snapshotId(ownerOf(provider))
+
 const open = Effect.fnUntraced(function* () {
   const { backing, fork, politely, store } = yield* openScripted()
   const writer = new SnapshotWriter(store, fork)
   /** One whose fibers let others run after so many steps. */
   const politeWriter = (steps: number) => new SnapshotWriter(store, politely(steps))
-  const reports: Array<readonly [string, string | undefined, boolean]> = []
-  const report = (provider: string) => (written: string | undefined, isOver: boolean) =>
-    void reports.push([provider, written, isOver])
-  const wish = (provider: string, text: Effect.Effect<WishedText>) => ({
-    owner: ownerOf(provider),
+  const reports: Array<readonly [string, "write" | "remove", string | undefined]> = []
+  const report = (provider: string) => (operation: "write" | "remove", written: string | undefined) =>
+    void reports.push([provider, operation, written])
+  const wish = (provider: string, text: WishedText) => ({
+    id: idOf(provider),
     report: report(provider),
-    text,
+    text: () => text,
   })
   const textWish = (provider: string, text = `text of ${provider}`) =>
-    wish(provider, Effect.succeed(Result.succeed({ text, timeToLive: 60_000 })))
-  const removal = (provider: string) => ({ owner: ownerOf(provider), report: report(provider) })
+    wish(provider, Result.succeed({ text, timeToLive: 60_000 }))
+  const removal = (provider: string) => ({ id: idOf(provider), report: report(provider) })
   const batches = (operation: "setMany" | "remove") => backing.made(operation).map(({ ids }) => ids.length)
   return {
     backing,
@@ -70,7 +73,7 @@ describe("wishes", () => {
         yield* settle
         assert.strictEqual(textOf("a"), "3")
         assert.lengthOf(backing.writes, 1)
-        assert.deepStrictEqual(reports, [["a", undefined, true]])
+        assert.deepStrictEqual(reports, [["a", "write", undefined]])
       }),
     ),
   )
@@ -106,7 +109,7 @@ describe("wishes", () => {
         assert.deepStrictEqual(batches("setMany"), [128, 128, 44])
         assert.deepStrictEqual(
           backing.writes.flatMap(({ ids }) => ids),
-          names(300).map((name) => snapshotId(ownerOf(name))),
+          names(300).map((name) => idOf(name)),
         )
       }),
     ),
@@ -114,11 +117,16 @@ describe("wishes", () => {
 
   it.effect(
     "go in batches of about 4 MiB",
-    test(({ batches, textWish, writer }) =>
+    test(({ backing, batches, textWish, writer }) =>
       Effect.gen(function* () {
         for (const name of names(10)) writer.put(textWish(name, "x".repeat(1_500_000)))
         yield* settle
         assert.deepStrictEqual(batches("setMany"), [3, 3, 3, 1])
+        assert.deepStrictEqual(
+          backing.writes.flatMap(({ ids }) => ids),
+          names(10).map(idOf),
+          "in their order",
+        )
       }),
     ),
   )
@@ -132,13 +140,13 @@ describe("wishes", () => {
         yield* settle
         writer.put(textWish("a", "newer"))
         writer.put(removal("a"))
-        assert.isTrue(writer.isToBeRemoved(snapshotId(ownerOf("a"))))
+        assert.isTrue(writer.isToBeRemoved(idOf("a")))
         yield* release
         yield* settle
         assert.isUndefined(textOf("a"))
         assert.lengthOf(backing.writes, 1)
         assert.lengthOf(backing.removals, 1)
-        assert.isFalse(writer.isToBeRemoved(snapshotId(ownerOf("a"))))
+        assert.isFalse(writer.isToBeRemoved(idOf("a")))
       }),
     ),
   )
@@ -149,7 +157,7 @@ describe("wishes", () => {
       Effect.gen(function* () {
         writer.put(removal("a"))
         writer.put(textWish("a"))
-        assert.isFalse(writer.isToBeRemoved(snapshotId(ownerOf("a"))))
+        assert.isFalse(writer.isToBeRemoved(idOf("a")))
         yield* settle
         assert.strictEqual(textOf("a"), "text of a")
         assert.isEmpty(backing.removals)
@@ -158,20 +166,23 @@ describe("wishes", () => {
   )
 
   it.effect(
-    "that can have no text are over: refused ones with their rule, useless ones by a removal",
+    "that can have no text remove what is stored: it is older, and of even less use",
     test(({ backing, reports, textOf, textWish, wish, writer }) =>
       Effect.gen(function* () {
-        writer.put(textWish("useless"))
+        for (const name of ["refused", "useless"]) {
+          writer.put(textWish(name))
+          yield* settle
+        }
+        writer.put(wish("refused", Result.fail({ rule: "is too large" })))
+        writer.put(wish("useless", Result.succeed(undefined)))
         yield* settle
-        writer.put(wish("refused", Effect.succeed(Result.fail({ rule: "is too large" }))))
-        writer.put(wish("useless", Effect.succeed(Result.succeed(undefined))))
-        yield* settle
-        assert.deepStrictEqual(reports.slice(1), [
-          ["refused", "is too large", true],
-          ["useless", undefined, true],
+        assert.deepStrictEqual(reports.slice(2), [
+          ["refused", "write", "is too large"],
+          ["refused", "remove", undefined],
+          ["useless", "remove", undefined],
         ])
-        assert.isUndefined(textOf("useless"))
-        assert.lengthOf(backing.writes, 1)
+        for (const name of ["refused", "useless"]) assert.isUndefined(textOf(name))
+        assert.lengthOf(backing.writes, 2)
         assert.strictEqual(writer.unwritten, 0)
       }),
     ),
@@ -181,8 +192,8 @@ describe("wishes", () => {
     "are never forgotten, whenever they come",
     test(({ politeWriter, textOf, textWish }) =>
       Effect.gen(function* () {
-        for (const steps of [20, 33]) {
-          for (let turns = 0; turns < 80; turns++) {
+        for (let steps = 8; steps < 40; steps++) {
+          for (let turns = 0; turns < 12; turns++) {
             const writer = politeWriter(steps)
             writer.put(textWish("early"))
             for (let turn = 0; turn < turns; turn++) yield* Effect.yieldNow
@@ -210,7 +221,7 @@ describe("where the store fails", () => {
         writer.put(textWish("b"))
         yield* TestClock.adjust("10 seconds")
         assert.isEmpty(backing.stored)
-        assert.isTrue(reports.every(([, written, isOver]) => written !== undefined && !isOver))
+        assert.isTrue(reports.every(([, , written]) => written !== undefined))
         backing.heal()
         yield* TestClock.adjust("60 seconds")
         assert.deepStrictEqual([textOf("a"), textOf("b")], ["2", "text of b"])
@@ -247,7 +258,7 @@ describe("where the store fails", () => {
     "for one entry's sake, it is given up after three tries while the others go through, until its next wish",
     test(({ backing, reports, textOf, textWish, writer }) =>
       Effect.gen(function* () {
-        const poison = snapshotId(ownerOf("poison"))
+        const poison = idOf("poison")
         backing.meet(({ ids }) => (ids.includes(poison) ? outOfMemory : Effect.void))
         writer.put(textWish("poison"))
         for (const name of names(20)) {
@@ -257,7 +268,6 @@ describe("where the store fails", () => {
         }
         const tries = reports.filter(([provider]) => provider === "poison")
         assert.isAtLeast(tries.length, 3)
-        assert.isTrue(tries.at(-1)?.[2], "given up")
         assert.strictEqual(writer.unwritten, 0)
         backing.heal()
         writer.put(textWish("poison"))
@@ -311,6 +321,117 @@ describe("where the store fails", () => {
   )
 })
 
+describe("where the store does one kind alone", () => {
+  it.effect(
+    "a removal that it refuses holds up no write, is tried again with longer pauses, and never given up",
+    test(({ backing, removal, reports, textOf, textWish, writer }) =>
+      Effect.gen(function* () {
+        writer.put(textWish("gone"))
+        yield* settle
+        backing.meet(({ operation }) => (operation === "remove" ? outOfMemory : Effect.void))
+        writer.put(removal("gone"))
+        for (const name of names(30)) {
+          writer.put(textWish(name))
+          yield* settle
+          assert.strictEqual(textOf(name), `text of ${name}`)
+          yield* TestClock.adjust("1 minute")
+        }
+        assert.isAtMost(backing.removals.length, 70)
+        assert.strictEqual(writer.unwritten, 1)
+        assert.isTrue(writer.isToBeRemoved(idOf("gone")))
+        backing.heal()
+        yield* TestClock.adjust("1 minute")
+        assert.isUndefined(textOf("gone"))
+        assert.deepStrictEqual(reports.at(-1), ["gone", "remove", undefined])
+      }),
+    ),
+  )
+
+  it.effect(
+    "a write that it refuses is not given up for the sake of removals that it takes",
+    test(({ backing, removal, textOf, textWish, writer }) =>
+      Effect.gen(function* () {
+        backing.meet(({ operation }) => (operation === "remove" ? Effect.void : outOfMemory))
+        writer.put(textWish("a"))
+        for (const name of names(10)) {
+          writer.put(removal(name))
+          yield* TestClock.adjust("2 minutes")
+        }
+        backing.heal()
+        yield* TestClock.adjust("1 minute")
+        assert.strictEqual(textOf("a"), "text of a")
+      }),
+    ),
+  )
+})
+
+describe("a write that was given up", () => {
+  for (const [then, expected] of [
+    ["write", "2"],
+    ["removal", undefined],
+  ] as const) {
+    it.effect(
+      `and lands all the same is undone, where a ${then} came after it`,
+      test(({ backing, removal, textOf, textWish, writer }) =>
+        Effect.gen(function* () {
+          const gate = Deferred.makeUnsafe<void>()
+          const landing = Effect.andThen(
+            Deferred.await(gate),
+            Effect.sync(() => backing.put(ownerOf("a"), "1")),
+          )
+          backing.meet(({ operation }) => (operation === "setMany" ? Effect.uninterruptible(landing) : Effect.void))
+          writer.put(textWish("a", "1"))
+          yield* TestClock.adjust("5 seconds")
+          backing.heal()
+          writer.put(then === "write" ? textWish("a", "2") : removal("a"))
+          yield* TestClock.adjust("1 minute")
+          assert.strictEqual(writer.unwritten, 0)
+          assert.strictEqual(textOf("a"), expected)
+          yield* Deferred.succeed(gate, undefined)
+          yield* settle
+          assert.strictEqual(textOf("a"), expected)
+          const calls = backing.calls.length
+          yield* TestClock.adjust("1 minute")
+          assert.lengthOf(backing.calls, calls)
+        }),
+      ),
+    )
+  }
+
+  it.effect(
+    "and lands while a later one is under way is followed by that once more",
+    test(({ backing, textOf, textWish, writer }) =>
+      Effect.gen(function* () {
+        const gates = [Deferred.makeUnsafe<void>(), Deferred.makeUnsafe<void>()] as const
+        let calls = 0
+        backing.meet(() => {
+          const call = calls++
+          const gate = gates[call]
+          if (gate === undefined) return Effect.void
+          // The later one is there first, though its answer comes last.
+          if (call === 1) backing.put(ownerOf("a"), "2")
+          const landing = Effect.sync(() => backing.put(ownerOf("a"), "1"))
+          return Effect.uninterruptible(
+            call === 0 ? Effect.andThen(Deferred.await(gate), landing) : Deferred.await(gate),
+          )
+        })
+        writer.put(textWish("a", "1"))
+        yield* TestClock.adjust("5 seconds")
+        writer.put(textWish("a", "2"))
+        yield* TestClock.adjust("1 second")
+        assert.strictEqual(calls, 2)
+        yield* Deferred.succeed(gates[0], undefined)
+        yield* settle
+        assert.strictEqual(textOf("a"), "1")
+        yield* Deferred.succeed(gates[1], undefined)
+        yield* settle
+        assert.strictEqual(textOf("a"), "2")
+        assert.strictEqual(calls, 3)
+      }),
+    ),
+  )
+})
+
 describe("putAll", () => {
   it.effect(
     "waits for every wish and says what became of each, also while the store is left alone",
@@ -319,7 +440,7 @@ describe("putAll", () => {
         backing.meet(() => outOfMemory)
         writer.put(textWish("a"))
         yield* settle
-        const bad = snapshotId(ownerOf("bad"))
+        const bad = idOf("bad")
         backing.meet(({ ids }) => (ids.includes(bad) ? outOfMemory : Effect.void))
         const wishes = [...names(200), "bad"].map((name) => textWish(name))
         const outcomes = yield* answerAtOnce(writer.putAll(wishes))

@@ -88,7 +88,7 @@ export const makeWorld = Effect.fnUntraced(function* (provider: ScriptedProvider
     open,
     /** The times of what is stored. */
     times: () => {
-      const [, json = "{}"] = /^effect-jwks\/1 \S+ (.*)$/s.exec(store.textOf(owner) ?? "") ?? []
+      const [, json = "{}"] = /^effect-jwks\/1 \S+ (.*)$/m.exec(store.textOf(owner) ?? "") ?? []
       const { expiresAt, fetchedAt, fetchedInFullAt, staleUntil } = JSON.parse(json) as Record<string, unknown>
       return { fetchedAt, fetchedInFullAt, expiresAt, staleUntil }
     },

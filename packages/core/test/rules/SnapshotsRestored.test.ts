@@ -153,6 +153,23 @@ describe("an expired set that comes back inside its stale window", () => {
     }),
   )
 
+  it.effect("is revalidated by itself, also one that strictHttp lets live for no time at all", () =>
+    Effect.gen(function* () {
+      const { before, idp, open } = yield* makeWorld()
+      yield* idp.respondWith({ cacheControl: "max-age=0" })
+      yield* before({ strictHttp: true })
+      yield* TestClock.adjust("1 minute")
+      const { register, status } = yield* open()
+      yield* register({ strictHttp: true })
+      yield* TestClock.adjust(1)
+      assert.strictEqual(idp.log.at(-1)?.status, 304)
+      assert.strictEqual((yield* status).fetchedAt, start + minutes(1))
+      // From then on whoever asks has it validated.
+      yield* TestClock.adjust("1 hour")
+      assert.strictEqual(idp.requests, 2)
+    }),
+  )
+
   it.effect("is ignored when its window is over", () =>
     Effect.gen(function* () {
       const { before, idp, open } = yield* makeWorld()
@@ -221,7 +238,7 @@ describe("the store is slow to read", () => {
     }),
   )
 
-  it.effect("what comes while the fetch is under way is taken all the same", () =>
+  it.effect("what comes while the fetch is under way is taken all the same, and answers those who wait", () =>
     Effect.gen(function* () {
       const { before, idp, open, store } = yield* makeWorld()
       yield* before()
@@ -235,9 +252,8 @@ describe("the store is slow to read", () => {
       const early = yield* begin(resolve)
       assertWaits(early)
       yield* TestClock.adjust("1 millis")
-      assert.deepInclude(yield* answerAtOnce(resolve), { freshness: "fresh", fetchedAt: start })
-      yield* TestClock.adjust("10 seconds")
       assert.deepInclude(yield* answerAtOnce(Fiber.join(early)), { freshness: "fresh", fetchedAt: start })
+      assert.deepInclude(yield* answerAtOnce(resolve), { freshness: "fresh", fetchedAt: start })
     }),
   )
 

@@ -7,7 +7,7 @@ import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as TestClock from "effect/testing/TestClock"
 import { outOfMemory } from "../persistence/scriptedStore.ts"
-import { makeWorld, owner } from "../persistence/snapshotWorld.ts"
+import { makeWorld, owner, withKey } from "../persistence/snapshotWorld.ts"
 import { answerAtOnce, assertWaits, begin, hours, minutes, settle, start, tagged } from "./support.ts"
 
 describe("a snapshot is written", () => {
@@ -219,7 +219,7 @@ describe("a snapshot is removed", () => {
     }),
   )
 
-  it.effect("when strictHttp forbids to store it, once; and such a set is never written", () =>
+  it.effect("when strictHttp forbids to store it, each time; and such a set is never written", () =>
     Effect.gen(function* () {
       const { before, idp, open, store } = yield* makeWorld()
       yield* before({ strictHttp: true })
@@ -232,11 +232,72 @@ describe("a snapshot is removed", () => {
       yield* registry.refresh("acme", "idp")
       yield* settle
       assert.isEmpty(store.stored)
-      assert.lengthOf(store.removals, 1)
+      assert.lengthOf(store.removals, 2)
       assert.lengthOf(store.writes, 1)
       assert.deepStrictEqual(yield* registry.persistAll, { done: 0, skipped: 1, failed: [] })
       yield* close
       assert.isEmpty(store.stored)
+    }),
+  )
+})
+
+describe("a document that says no-store", () => {
+  it.effect("leaves the store when its provider is registered with strictHttp", () =>
+    Effect.gen(function* () {
+      const { idp, open, store } = yield* makeWorld()
+      yield* idp.respondWith({ cacheControl: "no-store" })
+      const { register } = yield* open()
+      yield* register()
+      yield* settle
+      assert.strictEqual(store.stored.size, 1)
+      yield* idp.faults.status(404)
+      yield* register({ strictHttp: true, warm: false })
+      yield* settle
+      assert.isEmpty(store.stored)
+    }),
+  )
+
+  it.effect("and that an earlier process has stored is refused, and leaves the store", () =>
+    Effect.gen(function* () {
+      const { before, idp, open, store } = yield* makeWorld()
+      yield* idp.respondWith({ cacheControl: "no-store" })
+      yield* before()
+      yield* idp.faults.status(404)
+      const { events, register } = yield* open()
+      yield* register({ strictHttp: true })
+      yield* settle
+      assert.deepStrictEqual(
+        tagged(events, "SnapshotIgnored").map(({ rule }) => rule),
+        ["is of a document that must not be stored"],
+      )
+      assert.isEmpty(store.stored)
+    }),
+  )
+})
+
+describe("a document that was redirected to", () => {
+  it.effect("is stored with the URL that answered, and refused where that is not allowed any more", () =>
+    Effect.gen(function* () {
+      const { idp, open, store } = yield* makeWorld({ jwksUrl: "https://keys.test/jwks" })
+      yield* idp.faults.redirect("https://keys.test/jwks", 302, { only: "other" })
+      const first = yield* open()
+      yield* first.register({ jwksUrl: `${idp.issuer}/moved` })
+      yield* settle
+      yield* first.close
+      assert.include(store.textOf(owner), '"finalUrl":"https://keys.test/jwks"')
+      yield* TestClock.adjust("1 minute")
+      const second = yield* open()
+      yield* second.register({ jwksUrl: `${idp.issuer}/moved` })
+      yield* settle
+      assert.lengthOf(tagged(second.events, "SnapshotRestored"), 1)
+      yield* second.close
+      const { events, register } = yield* open({ ...withKey, allowedDomains: ["idp.test"] })
+      yield* register({ jwksUrl: `${idp.issuer}/moved` })
+      yield* settle
+      assert.deepStrictEqual(
+        tagged(events, "SnapshotIgnored").map(({ rule }) => rule),
+        ["is of a URL that is not allowed"],
+      )
     }),
   )
 })

@@ -1,5 +1,5 @@
 /**
- * What it costs to bring 10,000 sets back from a Redis: all at once, and one by one as anybody would read them.
+ * What it costs to bring 10,000 sets back from a Redis in batches, and the same with one read for each.
  */
 import { JwksMetrics, JwksRegistry } from "@effect-jwks/core"
 import { staticKeys } from "@effect-jwks/testing"
@@ -8,11 +8,10 @@ import * as Effect from "effect/Effect"
 import * as HttpClient from "effect/http/HttpClient"
 import * as HttpClientResponse from "effect/http/HttpClientResponse"
 import * as Layer from "effect/Layer"
-import * as Persistable from "effect/persistence/Persistable"
 import * as Persistence from "effect/persistence/Persistence"
+import * as PrimaryKey from "effect/PrimaryKey"
 import * as Redacted from "effect/Redacted"
 import * as Schedule from "effect/Schedule"
-import * as Schema from "effect/Schema"
 import { persistenceOn, timed } from "./OpenRegistry.ts"
 import type { RedisServer } from "./RedisServer.ts"
 
@@ -42,14 +41,30 @@ const soon = { times: 100, schedule: Schedule.spaced("50 millis") }
 const isThere = (server: RedisServer) =>
   Effect.map(server.command("CLIENT", "LIST"), (list) => list.split("id=").length > 2)
 
+/** A store that asks for one entry after the other where it is asked for many, as anybody would: by a key of its own. */
+const oneByOne = Layer.effect(
+  Persistence.Persistence,
+  Effect.map(Persistence.Persistence, ({ make }) =>
+    Persistence.Persistence.of({
+      make: (options) =>
+        Effect.map(make(options), (store) => ({
+          ...store,
+          getMany: (keys) =>
+            Effect.forEach(keys, (key) => store.get({ ...key, [PrimaryKey.symbol]: () => PrimaryKey.value(key) })),
+        })),
+    }),
+  ),
+)
+
 /** A registry with every provider registered and nothing held. */
-const openRegistry = Effect.fnUntraced(function* (server: RedisServer) {
+const openRegistry = Effect.fnUntraced(function* (server: RedisServer, isBatched: boolean) {
+  const persistence = persistenceOn(server.port, { silenceTimeout: "1 minute" })
   const context = yield* JwksRegistry.layer({
     snapshotKey: Redacted.make("0123456789abcdef0123456789abcdef"),
     maxConcurrentFetches: 64,
   }).pipe(
     Layer.provide([
-      persistenceOn(server.port, { silenceTimeout: "1 minute" }),
+      isBatched ? persistence : Layer.provide(oneByOne, persistence),
       Layer.succeed(HttpClient.HttpClient, client),
       JwksMetrics.layer,
     ]),
@@ -78,29 +93,25 @@ const calls = (server: RedisServer, ...commands: ReadonlyArray<string>) =>
     commands.reduce((sum, name) => sum + Number(new RegExp(`cmdstat_${name}:calls=(\\d+)`).exec(info)?.[1] ?? 0), 0),
   )
 
-class Entry extends Persistable.Class<{ payload: { readonly id: string } }>()("Entry", {
-  primaryKey: ({ id }) => id,
-  success: Schema.String,
-}) {}
+/** How many pairs are measured. */
+const pairs = 5
 
-const readOneByOne = Effect.fnUntraced(function* (port: number, ids: ReadonlyArray<string>) {
-  const context = yield* Layer.build(persistenceOn(port, { silenceTimeout: "1 minute" }))
-  const store = yield* Context.get(context, Persistence.Persistence).make({ storeId: "{effect-jwks}" })
-  yield* Effect.retry(store.get(new Entry({ id: "none" })), soon)
-  let found = 0
-  const { millis } = yield* timed(
+/** One restore of everything by a new process, as it were. */
+const restore = (server: RedisServer, isBatched: boolean) =>
+  Effect.scoped(
     Effect.gen(function* () {
-      for (const id of ids) if ((yield* store.get(new Entry({ id }))) !== undefined) found += 1
+      const registry = yield* openRegistry(server, isBatched)
+      const reads = yield* calls(server, "mget", "get")
+      const { millis, value } = yield* timed(registry.restoreFromPersistence)
+      return { millis, done: value.done, roundTrips: (yield* calls(server, "mget", "get")) - reads }
     }),
   )
-  return { found, millis }
-})
 
-/** The figures of one run. */
+/** The figures of one run: pairs of both ways, one after the other. */
 export const measureRestore = Effect.fnUntraced(function* (server: RedisServer) {
   yield* Effect.scoped(
     Effect.gen(function* () {
-      const registry = yield* openRegistry(server)
+      const registry = yield* openRegistry(server, true)
       yield* Effect.forEach(
         Array.from({ length: count }, (_, n) => n),
         (n) => registry.resolve(`tenant-${n}`, "idp"),
@@ -113,18 +124,19 @@ export const measureRestore = Effect.fnUntraced(function* (server: RedisServer) 
       if (failed.length > 0) return yield* Effect.die(new Error("not everything was written"))
     }),
   )
-  const keys = (yield* server.command("KEYS", "*")).split("\r\n").filter((line) => line.startsWith("{"))
-  const ids = keys.map((key) => key.slice(key.indexOf("}") + 2))
-
   const before = upstream.requests
-  const restored = yield* Effect.scoped(
-    Effect.gen(function* () {
-      const registry = yield* openRegistry(server)
-      const reads = yield* calls(server, "mget", "get")
-      const { millis, value } = yield* timed(registry.restoreFromPersistence)
-      return { millis, done: value.done, roundTrips: (yield* calls(server, "mget", "get")) - reads }
-    }),
+  const measured = yield* Effect.forEach(Array.from({ length: pairs }), () =>
+    Effect.all({ batched: restore(server, true), oneByOne: restore(server, false) }),
   )
-  const oneByOne = yield* Effect.scoped(readOneByOne(server.port, ids))
-  return { restored, oneByOne, stored: keys.length, requests: upstream.requests - before }
+  const ratios = measured.map(({ batched, oneByOne }) => batched.millis / oneByOne.millis).toSorted((a, b) => a - b)
+  return { measured, ratio: ratios[(pairs - 1) / 2] ?? Number.NaN, requests: upstream.requests - before }
 })
+
+/** One line for people. */
+export const describePair = ({
+  batched,
+  oneByOne,
+}: Effect.Success<ReturnType<typeof measureRestore>>["measured"][number]): string =>
+  `${count} sets: ${batched.millis.toFixed(0)} ms in ${batched.roundTrips} round trips; ` +
+  `one by one ${oneByOne.millis.toFixed(0)} ms in ${oneByOne.roundTrips}; ` +
+  `ratio ${(batched.millis / oneByOne.millis).toFixed(3)}`
