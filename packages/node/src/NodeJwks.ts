@@ -7,13 +7,15 @@ import * as Persistence from "effect/persistence/Persistence"
 import { transportLayer } from "./internal/TransportLayer.ts"
 import type { NodeJwksHttpOptions } from "./TransportOptions.ts"
 
-/** Options of the registry, and those of its transport. */
-export interface NodeJwksOptions extends JwksRegistryOptions {
+/** Options of the registry, and what it stands on. */
+export interface NodeJwksOptions<E = never> extends JwksRegistryOptions {
   readonly http?: NodeJwksHttpOptions
+  /** Where snapshots go, such as `FilePersistence.layer`. Default: memory. */
+  readonly persistence?: Layer.Layer<Persistence.Persistence, E>
 }
 
 /**
- * The registry over `NodeJwksHttp`, with storage in memory and metrics.
+ * The registry over `NodeJwksHttp`, with metrics, and with storage in memory unless another is given.
  *
  * **Details**
  *
@@ -41,15 +43,15 @@ export interface NodeJwksOptions extends JwksRegistryOptions {
  * await Effect.runPromise(program.pipe(Effect.scoped, Effect.provide(JwksLive)))
  * ```
  */
-export const layer = ({ http = {}, ...options }: NodeJwksOptions = {}): Layer.Layer<
+export const layer = <E = never>({ http = {}, persistence, ...options }: NodeJwksOptions<E> = {}): Layer.Layer<
   JwksRegistry,
-  InvalidRegistration
+  InvalidRegistration | E
 > =>
   JwksRegistry.layer(options).pipe(
     Layer.provide([
       // A connection for each permit: nobody waits for one within his attempt.
       transportLayer({ maxConnectionsPerOrigin: options.maxConcurrentFetches ?? 16, ...http }, "http"),
-      Persistence.layerMemory,
+      persistence ?? Persistence.layerMemory,
       JwksMetrics.layer,
     ]),
   )

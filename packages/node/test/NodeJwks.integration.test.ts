@@ -4,7 +4,10 @@ import { FakeProvider } from "@effect-jwks/testing"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Metric from "effect/Metric"
-import { NodeJwks } from "../src/index.ts"
+import { mkdtemp, rm } from "node:fs/promises"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { FilePersistence, NodeJwks } from "../src/index.ts"
 
 describe("NodeJwks.layer", () => {
   it.live("is all that a start takes: transport, persistence and metrics", () =>
@@ -34,6 +37,32 @@ describe("NodeJwks.layer", () => {
         error.issues.map(({ field }) => field),
         ["providers[0].jwksUrl"],
       )
+    }),
+  )
+
+  it.live("stores snapshots where it is told to", () =>
+    Effect.gen(function* () {
+      const idp = yield* FakeProvider.make()
+      const directory = yield* Effect.acquireRelease(
+        Effect.promise(() => mkdtemp(join(tmpdir(), "jwks-"))),
+        (made) => Effect.promise(() => rm(made, { recursive: true })),
+      )
+      const run = Effect.gen(function* () {
+        yield* JwksRegistry.register({ tenant: "acme", provider: "idp", jwksUrl: idp.jwksUrl, requireHttps: false })
+        return yield* JwksRegistry.resolveKey("acme", idp.keys.current.kid)
+      }).pipe(
+        Effect.provide(
+          NodeJwks.layer({
+            requireHttps: false,
+            allowPrivateAddresses: ["127.0.0.1"],
+            snapshotKey: "a key for both processes, as it were",
+            persistence: FilePersistence.layer({ directory }),
+          }),
+        ),
+      )
+      const first = yield* run
+      assert.deepStrictEqual(yield* run, first)
+      assert.strictEqual(idp.requests, 1)
     }),
   )
 
