@@ -41,9 +41,11 @@ export const coreFloors: Readonly<Record<string, number>> = {
   "cache/Handover.ts": 4,
   "cache/RefreshScheduler.ts": 4,
   "cache/FetchPermits.ts": 4,
-
-  "cache/Snapshots.ts": 3,
   "cache/SnapshotLook.ts": 4,
+
+  "cache/FetchSpan.ts": 3,
+  "cache/FlightTrace.ts": 3,
+  "cache/Snapshots.ts": 3,
   "cache/HeldSnapshot.ts": 3,
   "cache/LocatedFetch.ts": 3,
   "cache/Revalidation.ts": 3,
@@ -77,6 +79,7 @@ export const coreFloors: Readonly<Record<string, number>> = {
   "registration/": 1,
   "security/": 1,
 
+  "Tracing.ts": 0,
   "Instant.ts": 0,
   "JsonObject.ts": 0,
   "JwksError.ts": 0,

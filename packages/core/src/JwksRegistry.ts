@@ -107,7 +107,7 @@ export class JwksRegistry extends Context.Service<JwksRegistry, JwksRegistryServ
       // A registry that is not ours, in somebody's test, has `resolveKey` alone.
       const registry: JwksRegistryService & Partial<AnswersNow> = Context.getUnsafe(fiber.context, JwksRegistry)
       const answer = registry[answerNow]
-      return answer === undefined ? registry.resolveKey(tenant, kid, options) : answer(tenant, kid, options)
+      return answer === undefined ? registry.resolveKey(tenant, kid, options) : answer(tenant, kid, options, fiber)
     })
   }
 

@@ -6,6 +6,7 @@ import * as Clock from "effect/Clock"
 import type * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import type * as Exit from "effect/Exit"
+import type * as Fiber from "effect/Fiber"
 import * as FiberSet from "effect/FiberSet"
 import * as HttpClient from "effect/http/HttpClient"
 import * as HttpClientRequest from "effect/http/HttpClientRequest"
@@ -49,6 +50,7 @@ import {
   urlPolicyOf,
 } from "./registration/Registration.ts"
 import type { ResolvedKey, ResolveKeyOptions, WarmUpResult } from "./Resolved.ts"
+import { inResolveSpan, isTraced, TraceHits } from "./Tracing.ts"
 
 /** One provider's place in the registry, over all its generations. */
 class Entry {
@@ -70,7 +72,13 @@ export const answerNow: unique symbol = Symbol.for("@effect-jwks/core/answerNow"
 
 /** `resolveKey` for a caller who already runs: without the effect that would put the look-up off. */
 export interface AnswersNow {
-  readonly [answerNow]: JwksRegistryService["resolveKey"]
+  /** `fiber`: who asks, where he may be traced. */
+  readonly [answerNow]: (
+    tenant: string,
+    kid: string | undefined,
+    options?: ResolveKeyOptions,
+    fiber?: Fiber.Fiber<unknown, unknown>,
+  ) => ReturnType<JwksRegistryService["resolveKey"]>
 }
 
 /** Makes a registry that lives as long as the scope, with the providers of its options registered. */
@@ -160,8 +168,13 @@ class Registry {
   }
 
   get service(): JwksRegistryService & AnswersNow {
-    const answer: JwksRegistryService["resolveKey"] = (tenant, kid, options) =>
-      this.#hit(tenant, kid, options) ?? this.#resolveKey(tenant, kid, options)
+    const answer: AnswersNow[typeof answerNow] = (tenant, kid, options, fiber) => {
+      const hit = this.#hit(tenant, kid, options)
+      const answered = hit ?? this.#resolveKey(tenant, kid, options)
+      if (fiber?.cache.tracer === undefined || !isTraced(fiber)) return answered
+      const isHit = hit !== undefined
+      return isHit && !fiber.getRef(TraceHits) ? hit : inResolveSpan(answered, tenant, kid, options, isHit)
+    }
     return {
       register: (registration) => Effect.suspend(() => Effect.fromResult(this.register(registration, true))),
       unregister: (tenant, provider) => Effect.sync(() => this.#unregister(tenant, provider)),
@@ -172,7 +185,7 @@ class Registry {
           return providers.length
         }),
       [answerNow]: answer,
-      resolveKey: (tenant, kid, options) => Effect.suspend(() => answer(tenant, kid, options)),
+      resolveKey: (tenant, kid, options) => Effect.withFiber((fiber) => answer(tenant, kid, options, fiber)),
       resolve: (tenant, provider) => this.#ask(tenant, provider, (cache, again) => cache.resolving.resolve(again)),
       refresh: (tenant, provider) => this.#ask(tenant, provider, (cache) => cache.resolving.refresh),
       warmUp: ({ timeout }) =>

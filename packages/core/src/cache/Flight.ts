@@ -8,6 +8,7 @@ import type { UnavailableReason } from "../JwksError.ts"
 import type { KeyChanges } from "../Resolved.ts"
 import type { HeldSet } from "./CacheState.ts"
 import type { PermitRequest } from "./FetchPermits.ts"
+import { FlightTrace, type FlightTrigger } from "./FlightTrace.ts"
 
 /** How a flight ended, for those who waited. */
 export type FlightEnd =
@@ -36,22 +37,25 @@ export interface FlightKind {
   readonly oneAttempt: boolean
   /** Somebody waits. */
   readonly isWaitedFor: boolean
+  readonly trigger: FlightTrigger
 }
 
 /** Started by the timer. */
-export const background: FlightKind = { noCache: false, oneAttempt: false, isWaitedFor: false }
+export const background: FlightKind = { noCache: false, oneAttempt: false, isWaitedFor: false, trigger: "timer" }
 /** Started by a resolve that has no usable set. */
-export const awaited: FlightKind = { noCache: false, oneAttempt: false, isWaitedFor: true }
+export const awaited: FlightKind = { noCache: false, oneAttempt: false, isWaitedFor: true, trigger: "resolve" }
 /** Started by an unknown kid. */
-export const forced: FlightKind = { noCache: true, oneAttempt: true, isWaitedFor: true }
+export const forced: FlightKind = { noCache: true, oneAttempt: true, isWaitedFor: true, trigger: "unknown_kid" }
 /** Started by `refresh`. */
-export const demanded: FlightKind = { noCache: true, oneAttempt: false, isWaitedFor: true }
+export const demanded: FlightKind = { noCache: true, oneAttempt: false, isWaitedFor: true, trigger: "refresh" }
 
 export class Flight {
   readonly done = Deferred.makeUnsafe<FlightEnd>()
   /** Completed as soon as an answer may be had without the end of the flight, and at the end. */
   readonly releasedOrDone = Deferred.makeUnsafe<void>()
+  readonly trace = new FlightTrace()
   readonly startedAt: Instant
+  readonly trigger: FlightTrigger
   readonly oneAttempt: boolean
   noCache: boolean
   isWaitedFor: boolean
@@ -68,6 +72,7 @@ export class Flight {
     this.startedAt = startedAt
     this.noCache = kind.noCache
     this.oneAttempt = kind.oneAttempt
+    this.trigger = kind.trigger
     this.isWaitedFor = kind.isWaitedFor
   }
 

@@ -16,6 +16,7 @@ import * as Exit from "effect/Exit"
 import type * as Fiber from "effect/Fiber"
 import type * as HttpClient from "effect/http/HttpClient"
 import * as SynchronizedRef from "effect/SynchronizedRef"
+import type * as Tracer from "effect/Tracer"
 import type { JwksLocation } from "../http/IssuerMetadata.ts"
 import type { FetchFailure } from "../http/RetryPolicy.ts"
 import * as Instant from "../Instant.ts"
@@ -241,7 +242,7 @@ export class ProviderCache {
       failure: () => this.#current.failure,
       flightUnderWay: () => CacheState.flightOf(this.#current),
       looked: () => this.#looked(),
-      join: (kind) => this.#join(kind),
+      join: (kind, span) => this.#join(kind, span),
       backgroundFlight: Effect.suspend(() => {
         // Asked for first: with a client that answers at once, lining up is the whole flight.
         const nextEnd = (this.#nextEnd ??= Deferred.makeUnsafe<FlightEnd>())
@@ -457,9 +458,10 @@ export class ProviderCache {
     this.#state.backing.ref.current = state
   }
 
-  #join(kind: FlightKind): Flight {
+  #join(kind: FlightKind, span: Tracer.AnySpan | undefined): Flight {
     const flight = CacheState.flightOf(this.#current)
-    if (flight === undefined) return this.#begin(kind)
+    if (flight === undefined) return this.#begin(kind, span)
+    flight.trace.joinedBy(span)
     // Of a request that is out already only the retries can change.
     if (kind.noCache) flight.noCache = true
     if (kind.isWaitedFor && !flight.isWaitedFor) {
@@ -469,15 +471,16 @@ export class ProviderCache {
     return flight
   }
 
-  #begin(kind: FlightKind): Flight {
+  #begin(kind: FlightKind, span?: Tracer.AnySpan): Flight {
     const now = this.#now()
     const flight = new Flight(now, kind)
+    if (kind.isWaitedFor) flight.trace.joinedBy(span)
     if (CacheState.heldOf(this.#current) === undefined) this.#look.again()
     this.#isInLine = false
     this.#environment.permits.leaveLine(this.#turn)
     this.#set(CacheState.begin(this.#current, flight))
     this.#show(now)
-    const fiber = this.#environment.fork(this.#fly(flight))
+    const fiber = this.#environment.fork(flight.trace.around(this.provider, flight.trigger, this.#fly(flight)))
     flight.interrupt = () => fiber.interruptUnsafe()
     fiber.addObserver((exit) => {
       if (flight.isDone) return
@@ -599,6 +602,10 @@ export class ProviderCache {
       this.#observe(event, now)
     }
     this.#show(now)
+    const keys = usableKeys(held.jwks)
+    flight.trace.ended(
+      changes === undefined ? { outcome: "not_modified", keys } : { outcome: "updated", keys, changes },
+    )
     this.#endFlight(flight, { _tag: "Refreshed", held, changes })
   }
 
@@ -640,6 +647,7 @@ export class ProviderCache {
       now,
     )
     this.#show(now)
+    flight.trace.ended({ outcome: "failed", reason })
     this.#endFlight(flight, { _tag: "Failed", reason, retryAt: nextAttemptAt, askAgainAt: rememberedUntil })
   }
 
@@ -649,6 +657,7 @@ export class ProviderCache {
     const retryAt = Instant.plus(now, permitPauseMillis)
     this.#set(CacheState.abandon(this.#current, flight, retryAt))
     this.#show(now)
+    flight.trace.ended({ outcome: "no_permit", reason })
     this.#endFlight(flight, { _tag: "Failed", reason, retryAt, askAgainAt: retryAt })
   }
 

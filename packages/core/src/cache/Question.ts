@@ -1,6 +1,7 @@
 /**
  * What a caller asks, and what a set says to it.
  */
+import type * as Tracer from "effect/Tracer"
 import type { Instant } from "../Instant.ts"
 import type { DropReason } from "../jwk/Jwks.ts"
 import { select } from "../jwk/KeyPolicy.ts"
@@ -16,6 +17,8 @@ export interface Question {
   readonly alg: string | undefined
   readonly notThumbprint: string | undefined
   readonly allowStale: boolean
+  /** What the caller traces. */
+  readonly span: Tracer.AnySpan | undefined
   /** Orders the question against the requests that were sent. */
   readonly askedAt: number
   /** Whether it was counted as one for an unknown kid. */
@@ -26,12 +29,14 @@ export interface Question {
 export const questionOf = (
   kid: string | undefined,
   options: ResolveKeyOptions | undefined,
+  span: Tracer.AnySpan | undefined,
   askedAt: number,
 ): Question => ({
   kid,
   alg: options?.alg,
   notThumbprint: options?.notThumbprint,
   allowStale: options?.allowStale !== false,
+  span,
   askedAt,
   isCountedAsUnknown: false,
 })

@@ -6,6 +6,7 @@ import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Result from "effect/Result"
+import type * as Tracer from "effect/Tracer"
 import * as Instant from "../Instant.ts"
 import type { JwksUnavailable, KeyAmbiguous, KeyNotFound, ResolveError, UnavailableReason } from "../JwksError.ts"
 import type { JwksEventBody } from "../JwksEvent.ts"
@@ -46,7 +47,7 @@ export interface ResolvingPort {
   /** Where nothing is held, waits for the look for a snapshot, which it begins if need be. */
   readonly looked: () => Effect.Effect<void>
   /** Joins the flight under way or starts one. */
-  readonly join: (kind: FlightKind) => Flight
+  readonly join: (kind: FlightKind, span: Tracer.AnySpan | undefined) => Flight
   /** Has a flight fly in the background, in its turn, and waits for the end of it or of another before it. */
   readonly backgroundFlight: Effect.Effect<FlightEnd>
   readonly observe: (event: JwksEventBody, now: Instant.Instant) => void
@@ -97,9 +98,9 @@ export class Resolving {
     options: ResolveKeyOptions | undefined,
     again: boolean,
   ): Effect.Effect<ResolvedKey, ResolveError | Superseded> {
-    return Effect.suspend(() => {
+    return Effect.withFiber(({ cache: { span } }) => {
       const now = this.#port.touch()
-      const question = this.#question(kid, options)
+      const question = questionOf(kid, options, span, this.#port.tick())
       const servable = this.#port.servable(now, question.allowStale)
       const said = servable && this.#ask(question, servable, now)
       if (said?._tag === "Found") {
@@ -118,7 +119,10 @@ export class Resolving {
   ): Result.Result<Answer, KeyAmbiguous> | undefined {
     const now = this.#port.now()
     // Another provider of the tenant may have it: only a question to this one counts as unknown.
-    const question: Question = { ...this.#question(kid, options), isCountedAsUnknown: true }
+    const question: Question = {
+      ...questionOf(kid, options, undefined, this.#port.tick()),
+      isCountedAsUnknown: true,
+    }
     const servable = this.#port.servable(now, question.allowStale)
     const said = servable && this.#ask(question, servable, now)
     if (said?._tag === "Found") return Result.succeed(said.answer)
@@ -127,7 +131,7 @@ export class Resolving {
 
   /** The whole usable set. */
   resolve(again: boolean): Effect.Effect<ResolvedJwks, JwksUnavailable | Superseded> {
-    return Effect.suspend(() => {
+    return Effect.withFiber(({ cache: { span } }) => {
       const now = this.#port.touch()
       const servable = this.#port.servable(now, true)
       if (servable !== undefined) {
@@ -137,13 +141,16 @@ export class Resolving {
       if (!again) this.#counts.misses += 1
       return Effect.flatMap(this.#port.looked(), () => {
         const now = this.#port.now()
-        return this.#late(this.#port.servable(now, true)) ?? this.#resolveLate(now)
+        return this.#late(this.#port.servable(now, true)) ?? this.#resolveLate(span, now)
       })
     })
   }
 
-  #resolveLate(now: Instant.Instant): Effect.Effect<ResolvedJwks, JwksUnavailable | Superseded> {
-    return this.#flight(now, true, (now, end) =>
+  #resolveLate(
+    span: Tracer.AnySpan | undefined,
+    now: Instant.Instant,
+  ): Effect.Effect<ResolvedJwks, JwksUnavailable | Superseded> {
+    return this.#flight(span, now, true, (now, end) =>
       this.#late(end?._tag === "Refreshed" ? this.#port.freshly(end.held) : this.#port.servable(now, true)),
     )
   }
@@ -155,11 +162,11 @@ export class Resolving {
   }
 
   /** Revalidates now or joins the flight under way; ignores memory, back-off and budget. */
-  readonly refresh: Effect.Effect<RefreshOutcome, JwksUnavailable | Superseded> = Effect.suspend(() => {
+  readonly refresh: Effect.Effect<RefreshOutcome, JwksUnavailable | Superseded> = Effect.withFiber(({ cache }) => {
     const ended = this.#port.ended()
     if (ended !== undefined) return ended
     return Effect.flatMap(
-      this.#landing(this.#port.join(demanded)),
+      this.#landing(this.#port.join(demanded, cache.span)),
       (end): Effect.Effect<RefreshOutcome, JwksUnavailable> => {
         if (end._tag === "Failed")
           return Effect.fail(this.#refusals.unavailable(end.reason, end.askAgainAt, this.#port.now()))
@@ -220,7 +227,7 @@ export class Resolving {
 
   #wait(question: Question, now: Instant.Instant): Effect.Effect<ResolvedKey, ResolveError | Superseded> {
     return Effect.flatten(
-      this.#flight(now, question.allowStale, (now, end) => {
+      this.#flight(question.span, now, question.allowStale, (now, end) => {
         if (end !== undefined) return Exit.succeed(this.#landed(question, end, now))
         const servable = this.#port.servable(now, question.allowStale)
         return servable && Exit.succeed(this.#settleLate(question, this.#ask(question, servable, now), now))
@@ -233,6 +240,7 @@ export class Resolving {
    * the flight has ended. `undefined` means that there is nothing to answer from.
    */
   #flight<A>(
+    span: Tracer.AnySpan | undefined,
     now: Instant.Instant,
     allowStale: boolean,
     answer: (now: Instant.Instant, end: Landed | undefined) => Exit.Exit<A> | undefined,
@@ -250,7 +258,7 @@ export class Resolving {
     const usability = this.#port.usability(now)
     // Where nothing can be served, a snapshot may still come before the flight ends.
     const mayRelease = usability === "Unusable" || (usability === "Expired" && allowStale)
-    const flight = this.#port.join(awaited)
+    const flight = this.#port.join(awaited, span)
     const landing = Effect.flatMap(this.#landing(flight), (end) => {
       const now = this.#port.now()
       const answered = answer(now, end)
@@ -314,7 +322,7 @@ export class Resolving {
       return Effect.fail(this.#refusals.absent(question))
     }
     if (this.#absences.has(idOf(question), now)) return Effect.fail(this.#refusals.absent(question))
-    if (this.#port.flightUnderWay() !== undefined) return this.#look(question, this.#port.join(forced))
+    if (this.#port.flightUnderWay() !== undefined) return this.#look(question, this.#port.join(forced, question.span))
 
     const failure = this.#port.failure()
     if (failure !== undefined && !Instant.isOver(failure.nextAttemptAt, now)) {
@@ -324,7 +332,7 @@ export class Resolving {
     this.#budget = token.budget
     if (!token.taken) return this.#refuse(question, token.retryAfterMillis, now)
     this.#refusalReported = false
-    return Effect.tapError(this.#look(question, this.#port.join(forced)), (error) =>
+    return Effect.tapError(this.#look(question, this.#port.join(forced, question.span)), (error) =>
       Effect.sync(() => {
         if (error._tag === "KeyNotFound") this.#reportUnknown(error, this.#port.now())
       }),
@@ -359,10 +367,6 @@ export class Resolving {
   // ---------------------------------------------------------------------------
   // What a set says, and how it is told
   // ---------------------------------------------------------------------------
-
-  #question(kid: string | undefined, options: ResolveKeyOptions | undefined): Question {
-    return questionOf(kid, options, this.#port.tick())
-  }
 
   #ask(question: Question, servable: Servable, now: Instant.Instant): Said {
     const said = ask(question, servable, this.#port.provider, now)

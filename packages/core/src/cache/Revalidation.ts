@@ -17,6 +17,7 @@ import type { ParsedJwks } from "../jwk/Jwks.ts"
 import type { Provider } from "../Provider.ts"
 import type { UrlPolicy } from "../security/UrlPolicy.ts"
 import type { HeldSet } from "./CacheState.ts"
+import { inFetchSpan } from "./FetchSpan.ts"
 import { LocatedFetch, type LocatedResponse, type LocationPort } from "./LocatedFetch.ts"
 
 /** What a flight is asked to do. */
@@ -78,6 +79,8 @@ export const revalidate = (
     let attemptStartedAt: Instant.Instant | undefined
     let queuedAt = startedAt
     let queuedMillis = 0
+    let attempts = 0
+    let failedAt = startedAt
     let lastFailure: FetchFailure | undefined
 
     const conditional = held !== undefined && mayConfirm(held, startedAt, provider.settings.maxTtl)
@@ -98,19 +101,31 @@ export const revalidate = (
         attemptStartedAt = Instant.now(clock)
         queuedMillis += attemptStartedAt.mono - queuedAt.mono
         port.onAttempt()
-        return located.fetch.pipe(
-          Effect.timeoutOrElse({
-            duration: attemptTimeout,
-            orElse: () => Effect.fail(timedOut(located.asked, "attemptTimeout", attemptTimeout)),
-          }),
-          Effect.flatMap((response) => Effect.fromResult(judge(response, request, Instant.now(clock)))),
-          Effect.tapError((failure) =>
+        const about = {
+          resends: attempts++,
+          delayMillis: attemptStartedAt.mono - failedAt.mono,
+          asked: () => located.asked,
+        }
+        return Effect.tapError(
+          inFetchSpan(about, (answered) =>
+            located.fetch.pipe(
+              Effect.timeoutOrElse({
+                duration: attemptTimeout,
+                orElse: () => Effect.fail(timedOut(located.asked, "attemptTimeout", attemptTimeout)),
+              }),
+              Effect.flatMap((located) => {
+                answered(located.response)
+                return Effect.fromResult(judge(located, request, Instant.now(clock)))
+              }),
+            ),
+          ),
+          (failure) =>
             Effect.sync(() => {
               attemptStartedAt = undefined
+              failedAt = Instant.now(clock)
               lastFailure = failure
               port.onAttemptFailed(failure)
             }),
-          ),
         )
       }),
     )
@@ -121,11 +136,11 @@ export const revalidate = (
     })
 
     const timeLeft = () => deadline - (Instant.now(clock).mono - startedAt.mono)
-    const attempts = request.oneAttempt
+    const flight = request.oneAttempt
       ? attempt
       : Effect.retry(attempt, { schedule: retrySchedule(provider.settings.retryPolicy, timeLeft) })
 
-    return Effect.flatMap(RefreshLease, (lease) => lease.around(provider, attempts)).pipe(
+    return Effect.flatMap(RefreshLease, (lease) => lease.around(provider, flight)).pipe(
       Effect.timeoutOrElse({
         duration: deadline,
         orElse: () => {
