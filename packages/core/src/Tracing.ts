@@ -33,8 +33,10 @@ class SpanFailed extends Error {
 }
 
 /** Fails a span with a name from a small set, and words that may leave the process. */
-export const spanFailure = (name: string, message: string): Exit.Exit<never, unknown> =>
-  Exit.fail(new SpanFailed(name, message))
+export const spanFailure = (name: string, message: string): Exit.Exit<never, unknown> => {
+  const failed: unknown = new SpanFailed(name, message)
+  return Exit.fail(failed)
+}
 
 /**
  * Runs an effect in a span where it is traced. `end` adds what is known at the end, and says how the span
