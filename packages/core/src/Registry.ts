@@ -337,7 +337,9 @@ class Registry {
     const line = logLine(event)
     if (line !== undefined) {
       Effect.runForkWith(this.#context)(
-        Effect.logWithLevel(line.level)(line.message).pipe(Effect.annotateLogs({ tenant, provider })),
+        Effect.logWithLevel(line.level)(line.message).pipe(
+          Effect.annotateLogs({ tenant, provider, event: event._tag }),
+        ),
       )
     }
     // Only a full buffer takes an effect, which drops its oldest event.

@@ -80,8 +80,8 @@ export const eventsAfter = (
   ...(success._tag === "Updated" ? newlyDropped(before?.jwks, success.jwks) : []),
 ]
 
-/** What there is to tell of one set in the place of another. */
-export const keysChanged = (before: ParsedJwks, after: ParsedJwks): ReadonlyArray<JwksEventBody> =>
+/** What there is to tell of one set in the place of another, or of none. */
+export const keysChanged = (before: ParsedJwks | undefined, after: ParsedJwks): ReadonlyArray<JwksEventBody> =>
   changeEvents(diff(before, after), before, after)
 
 const changeEvents = (

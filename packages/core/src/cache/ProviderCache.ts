@@ -99,6 +99,8 @@ export class ProviderCache {
   /** What the issuer's metadata said last; outlives failed flights, and is no part of the set. */
   #location: JwksLocation | undefined
   readonly #look: SnapshotLook
+  /** A restored first set whose keys nobody has been told yet. */
+  #untold: CacheState.HeldSet | undefined
   /** Sets that came, from upstream or from a snapshot. */
   #commits = 0
   /** The latest moment of the wall clock at which one of them was fetched. */
@@ -340,6 +342,7 @@ export class ProviderCache {
     const held = CacheState.heldOf(this.#current)
     const usability = this.#usability(now)
     this.#isSlotLate = held !== undefined && isPending(held.jwks)
+    this.#tellRestoredKeys(now)
     if (this.#isSlotLate) {
       // Nobody has asked for its keys yet: the first who does comes by here.
       this.slot.close()
@@ -433,11 +436,20 @@ export class ProviderCache {
       },
       now,
     )
-    for (const event of before === undefined ? [] : keysChanged(before.jwks, held.jwks)) this.#observe(event, now)
+    if (before === undefined) this.#untold = held
+    else for (const event of keysChanged(before.jwks, held.jwks)) this.#observe(event, now)
     this.#show(now)
     // Whoever waits for the first flight need not wait any longer.
     if (this.#shown === "Fresh") CacheState.flightOf(this.#current)?.wake()
     return "Adopted"
+  }
+
+  /** Tells the keys of a restored first set, as soon as somebody has looked at them. */
+  #tellRestoredKeys(now: Instant.Instant): void {
+    const untold = this.#untold
+    if (untold === undefined || isPending(untold.jwks)) return
+    this.#untold = undefined
+    for (const event of keysChanged(undefined, untold.jwks)) this.#observe(event, now)
   }
 
   #countCommit(held: CacheState.HeldSet): void {
@@ -587,6 +599,8 @@ export class ProviderCache {
     )
     const changes = changesAfter(success, before)
 
+    // What changed is told of keys that are known.
+    this.#tellRestoredKeys(now)
     this.#confirmedAt = flight.sentAt
     this.#lastAttemptTimedOut = false
     this.#backoff = undefined

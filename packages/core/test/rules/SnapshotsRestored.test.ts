@@ -118,6 +118,43 @@ describe("a fresh set that comes back", () => {
   )
 })
 
+describe("the keys of a set that comes back", () => {
+  it.effect("are told as those of a first set, when somebody looks at them, once", () =>
+    Effect.gen(function* () {
+      const { before, kid, open } = yield* makeWorld()
+      yield* before()
+      const { events, register, registry, resolve } = yield* open()
+      yield* register()
+      yield* settle
+      assert.isEmpty(tagged(events, "KeysChanged"))
+      const { thumbprint } = yield* resolve
+      yield* settle
+      yield* resolve
+      yield* registry.refresh("acme", "idp")
+      yield* settle
+      const told = tagged(events, "KeysChanged")
+      assert.lengthOf(told, 1)
+      assert.deepInclude(told[0], { isFirst: true, added: [thumbprint], removed: [], kids: { [thumbprint]: kid } })
+    }),
+  )
+
+  it.effect("are told before what a refresh changes in them", () =>
+    Effect.gen(function* () {
+      const { before, idp, open } = yield* makeWorld()
+      yield* before()
+      yield* idp.keys.rotate({ keepOld: false })
+      const { events, register, registry } = yield* open()
+      yield* register()
+      yield* registry.refresh("acme", "idp")
+      yield* settle
+      const [first, second, ...more] = tagged(events, "KeysChanged")
+      assert.isEmpty(more)
+      assert.deepInclude(first, { isFirst: true, removed: [] })
+      assert.deepInclude(second, { isFirst: false, removed: first?.added ?? [] })
+    }),
+  )
+})
+
 describe("an expired set that comes back inside its stale window", () => {
   it.effect("is revalidated before it answers: fresh, by a 304 without a body", () =>
     Effect.gen(function* () {
