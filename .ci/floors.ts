@@ -56,6 +56,7 @@ export const coreFloors: Readonly<Record<string, number>> = {
   "persistence/SnapshotStore.ts": 2,
   "persistence/SnapshotReader.ts": 2,
   "persistence/StoreHealth.ts": 2,
+  "persistence/Adrift.ts": 2,
   "persistence/SnapshotWriter.ts": 2,
   "persistence/SnapshotId.ts": 2,
   "persistence/StoreCode.ts": 2,

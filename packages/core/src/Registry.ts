@@ -220,7 +220,7 @@ class Registry {
       allStatuses: Effect.sync(() => this.#entries().map(({ cache }) => cache.status())),
       events: Stream.fromPubSub(this.#events),
       persistAll: Effect.suspend(() =>
-        this.#environment.snapshots.persistAll(
+        this.#environment.snapshots.persistAll(() =>
           this.#entries().map(({ cache }) => ({ subject: cache.snapshotSubject, held: cache.held })),
         ),
       ),

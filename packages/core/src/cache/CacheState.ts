@@ -19,6 +19,9 @@ import { type Instant, isOver, plus } from "../Instant.ts"
 import type { UnavailableReason } from "../JwksError.ts"
 import type { ParsedJwks, UsableKey } from "../jwk/Jwks.ts"
 
+/** Clocks of different machines may differ by so much (milliseconds). */
+export const clockTolerance = 60_000
+
 /** How long an expired set waits for a flight before it is served stale (resolving rule 4). */
 export const staleReleaseMillis = 1_000
 

@@ -51,8 +51,7 @@ export const demanded: FlightKind = { noCache: true, oneAttempt: false, isWaited
 
 export class Flight {
   readonly done = Deferred.makeUnsafe<FlightEnd>()
-  /** Completed as soon as an answer may be had without the end of the flight, and at the end. */
-  readonly releasedOrDone = Deferred.makeUnsafe<void>()
+  #changed = Deferred.makeUnsafe<void>()
   readonly trace = new FlightTrace()
   readonly startedAt: Instant
   readonly trigger: FlightTrigger
@@ -83,18 +82,25 @@ export class Flight {
   /** Lets stale answers be given. */
   release(): void {
     this.released = true
-    Deferred.doneUnsafe(this.releasedOrDone, Effect.void)
+    this.signal()
   }
 
-  /** A set that answers has come from elsewhere: those who wait for a first one may ask again. */
-  wake(): void {
-    Deferred.doneUnsafe(this.releasedOrDone, Effect.void)
+  /** Completed when the next thing happens that may let those who wait be answered: it is to be looked again. */
+  get changed(): Deferred.Deferred<void> {
+    return this.#changed
+  }
+
+  /** Something happened that may let those who wait be answered, before the end or by it. */
+  signal(): void {
+    const changed = this.#changed
+    this.#changed = Deferred.makeUnsafe<void>()
+    Deferred.doneUnsafe(changed, Effect.void)
   }
 
   /** Answers everybody who waits; only the first end counts. */
   end(end: FlightEnd): void {
     if (this.isDone) return
     Deferred.doneUnsafe(this.done, Effect.succeed(end))
-    Deferred.doneUnsafe(this.releasedOrDone, Effect.void)
+    this.signal()
   }
 }

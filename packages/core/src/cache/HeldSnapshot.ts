@@ -15,10 +15,7 @@ import { type Description, keysOf, type Snapshot, type SnapshotRule } from "../p
 import type { Provider, ResolvedSettings } from "../Provider.ts"
 import { transportSettings } from "../registration/Registration.ts"
 import { checkUrl, type UrlPolicy } from "../security/UrlPolicy.ts"
-import type { HeldSet } from "./CacheState.ts"
-
-/** Clocks of different machines may differ by so much (milliseconds). */
-const clockTolerance = 60_000
+import { clockTolerance, type HeldSet } from "./CacheState.ts"
 
 /** Raised when the key policy or the reading of headers changes, so that what passed before is judged anew. */
 const rulesVersion = 1

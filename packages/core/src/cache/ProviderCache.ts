@@ -387,7 +387,11 @@ export class ProviderCache {
   /** The same as {@link snapshotSubject}, to those who read them: takes what is found for a question that is asked now. */
   get restoreTarget(): RestoreTarget {
     const askedAt = this.#commits
-    return { ...this.snapshotSubject, adopt: (held) => this.#adopt(held, askedAt) }
+    return {
+      ...this.snapshotSubject,
+      adopt: (held) => this.#adopt(held, askedAt),
+      isCurrent: () => this.#end === undefined,
+    }
   }
 
   /** The set that may be written now. */
@@ -439,8 +443,10 @@ export class ProviderCache {
     if (before === undefined) this.#untold = held
     else for (const event of keysChanged(before.jwks, held.jwks)) this.#observe(event, now)
     this.#show(now)
-    // Whoever waits for the first flight need not wait any longer.
-    if (this.#shown === "Fresh") CacheState.flightOf(this.#current)?.wake()
+    this.#environment.snapshots.adopted(this.snapshotSubject, held)
+    // Whoever waits for the first flight may not have to wait any longer.
+    CacheState.flightOf(this.#current)?.signal()
+    if (this.#shown !== "Unusable") this.#tellEnd({ _tag: "Refreshed", held, changes: undefined })
     return "Adopted"
   }
 
@@ -505,13 +511,12 @@ export class ProviderCache {
 
   #fly(flight: Flight): Effect.Effect<void> {
     const { tenant } = this.provider
-    const asked = CacheState.heldOf(this.#current)
     return revalidate(
       this.#environment.client,
       {
         provider: this.provider,
         policy: this.#policy,
-        held: asked,
+        held: () => this.held,
         noCache: () => flight.noCache,
         oneAttempt: flight.oneAttempt,
       },
@@ -544,11 +549,7 @@ export class ProviderCache {
           failure: { reason: this.#defect() },
         }),
       ),
-      Effect.flatMap((outcome) => {
-        // A snapshot came meanwhile: what was confirmed is not what is held. The next question is about that.
-        if (outcome._tag === "Confirmed" && this.#isCurrent(flight) && this.held !== asked) return this.#fly(flight)
-        return Effect.sync(() => this.#commit(flight, outcome))
-      }),
+      Effect.map((outcome) => this.#commit(flight, outcome)),
     )
   }
 

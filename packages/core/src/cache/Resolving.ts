@@ -150,7 +150,7 @@ export class Resolving {
     span: Tracer.AnySpan | undefined,
     now: Instant.Instant,
   ): Effect.Effect<ResolvedJwks, JwksUnavailable | Superseded> {
-    return this.#flight(span, now, true, (now, end) =>
+    return this.#flight(span, now, (now, end) =>
       this.#late(end?._tag === "Refreshed" ? this.#port.freshly(end.held) : this.#port.servable(now, true)),
     )
   }
@@ -201,6 +201,7 @@ export class Resolving {
           case "Refreshed":
             return Effect.undefined
           case "Failed":
+            if (this.#port.usability(this.#port.now()) !== "Unusable") return Effect.undefined
             // The provider was not asked: its turn is still to come.
             return end.reason._tag === "NoPermit" ? this.warmUp : Effect.succeed(end.reason)
           case "Superseded":
@@ -227,7 +228,7 @@ export class Resolving {
 
   #wait(question: Question, now: Instant.Instant): Effect.Effect<ResolvedKey, ResolveError | Superseded> {
     return Effect.flatten(
-      this.#flight(question.span, now, question.allowStale, (now, end) => {
+      this.#flight(question.span, now, (now, end) => {
         if (end !== undefined) return Exit.succeed(this.#landed(question, end, now))
         const servable = this.#port.servable(now, question.allowStale)
         return servable && Exit.succeed(this.#settleLate(question, this.#ask(question, servable, now), now))
@@ -236,13 +237,12 @@ export class Resolving {
   }
 
   /**
-   * Joins the flight, and lets `answer` decide: once stale answers are released (without `end`), and once
-   * the flight has ended. `undefined` means that there is nothing to answer from.
+   * Joins the flight, and lets `answer` decide: each time that something has come to answer from (without
+   * `end`), and once the flight has ended. `undefined` means that there is nothing to answer from.
    */
   #flight<A>(
     span: Tracer.AnySpan | undefined,
     now: Instant.Instant,
-    allowStale: boolean,
     answer: (now: Instant.Instant, end: Landed | undefined) => Exit.Exit<A> | undefined,
   ): Effect.Effect<A, JwksUnavailable | Superseded> {
     const ended = this.#port.ended()
@@ -255,9 +255,6 @@ export class Resolving {
     ) {
       return Effect.fail(this.#refusals.unavailable(failure.reason, failure.rememberedUntil, now))
     }
-    const usability = this.#port.usability(now)
-    // Where nothing can be served, a snapshot may still come before the flight ends.
-    const mayRelease = usability === "Unusable" || (usability === "Expired" && allowStale)
     const flight = this.#port.join(awaited, span)
     const landing = Effect.flatMap(this.#landing(flight), (end) => {
       const now = this.#port.now()
@@ -270,11 +267,13 @@ export class Resolving {
             this.#refusals.closed(),
       )
     })
-    if (!mayRelease) return landing
-    return Effect.flatMap(Deferred.await(flight.releasedOrDone), () => {
-      if (flight.isDone) return landing
-      return answer(this.#port.now(), undefined) ?? landing
-    })
+    /** Something may be there to answer from before the flight ends: stale answers, or a snapshot. */
+    const wait: Effect.Effect<A, JwksUnavailable | Superseded> = Effect.suspend(() =>
+      flight.isDone
+        ? landing
+        : (answer(this.#port.now(), undefined) ?? Effect.andThen(Deferred.await(flight.changed), wait)),
+    )
+    return wait
   }
 
   /** Waits for a flight to end; one that was superseded sends its waiters back. */

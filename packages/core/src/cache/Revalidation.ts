@@ -10,13 +10,14 @@ import { RefreshLease } from "../fleet/RefreshLease.ts"
 import { evaluate, type FreshnessVerdict, mergeNotModified, storedFields } from "../http/Freshness.ts"
 import { type FetchFailure, retrySchedule } from "../http/RetryPolicy.ts"
 import type { Validators } from "../http/Validators.ts"
+import type { JwksResponse } from "../http/JwksFetch.ts"
 import * as Instant from "../Instant.ts"
 import { displayUrl } from "../JwksError.ts"
 import { parseDocument } from "../jwk/KeyPolicy.ts"
 import type { ParsedJwks } from "../jwk/Jwks.ts"
 import type { Provider } from "../Provider.ts"
 import type { UrlPolicy } from "../security/UrlPolicy.ts"
-import type { HeldSet } from "./CacheState.ts"
+import { clockTolerance, type HeldSet } from "./CacheState.ts"
 import { inFetchSpan } from "./FetchSpan.ts"
 import { LocatedFetch, type LocatedResponse, type LocationPort } from "./LocatedFetch.ts"
 
@@ -24,8 +25,8 @@ import { LocatedFetch, type LocatedResponse, type LocationPort } from "./Located
 export interface RevalidationRequest {
   readonly provider: Provider
   readonly policy: UrlPolicy
-  /** The set to revalidate, if one is held. */
-  readonly held: HeldSet | undefined
+  /** The set that is held, and revalidated; a snapshot may bring another while the provider is asked. */
+  readonly held: () => HeldSet | undefined
   /** Whether caches on the way must revalidate too (RFC 9111 section 5.2.1.4); asked when an attempt is sent. */
   readonly noCache: () => boolean
   /** No retry. */
@@ -73,7 +74,7 @@ export const revalidate = (
   port: RevalidationPort,
 ): Effect.Effect<Revalidated> =>
   Effect.clockWith((clock) => {
-    const { held, provider } = request
+    const { provider } = request
     const { attemptTimeout, deadline } = provider.settings.retryPolicy
     const startedAt = Instant.now(clock)
     let attemptStartedAt: Instant.Instant | undefined
@@ -83,7 +84,8 @@ export const revalidate = (
     let failedAt = startedAt
     let lastFailure: FetchFailure | undefined
 
-    const conditional = held !== undefined && mayConfirm(held, startedAt, provider.settings.maxTtl)
+    /** The set that the request under way is about. */
+    let asked: HeldSet | undefined
     const located = new LocatedFetch(
       {
         client,
@@ -92,10 +94,29 @@ export const revalidate = (
         policy: request.policy,
         noCache: request.noCache,
         // A new URL is asked for the whole document, even if it leads to where the old one led.
-        validatorsFor: ({ href }) => (conditional && held.jwksUrl === href ? held.validators : undefined),
+        validatorsFor: ({ href }) =>
+          asked?.jwksUrl === href && mayConfirm(asked, Instant.now(clock), provider.settings.maxTtl)
+            ? asked.validators
+            : undefined,
       },
       port,
     )
+    const ask = (
+      answered: (response: JwksResponse) => void,
+      isAgain = false,
+    ): Effect.Effect<Revalidated, FetchFailure> =>
+      Effect.suspend(() => {
+        const held = request.held()
+        const sentAt = Instant.now(clock)
+        asked = held
+        return Effect.flatMap(located.fetch, (answer) => {
+          answered(answer.response)
+          if (!isOutdated(answer, held, request.held(), sentAt)) {
+            return Effect.fromResult(judge(answer, held, provider, Instant.now(clock)))
+          }
+          return isAgain ? Effect.fail(outdated(answer)) : ask(answered, true)
+        })
+      })
     const permitted = port.withPermit(
       Effect.suspend(() => {
         attemptStartedAt = Instant.now(clock)
@@ -108,16 +129,10 @@ export const revalidate = (
         }
         return Effect.tapError(
           inFetchSpan(about, (answered) =>
-            located.fetch.pipe(
-              Effect.timeoutOrElse({
-                duration: attemptTimeout,
-                orElse: () => Effect.fail(timedOut(located.asked, "attemptTimeout", attemptTimeout)),
-              }),
-              Effect.flatMap((located) => {
-                answered(located.response)
-                return Effect.fromResult(judge(located, request, Instant.now(clock)))
-              }),
-            ),
+            Effect.timeoutOrElse(ask(answered), {
+              duration: attemptTimeout,
+              orElse: () => Effect.fail(timedOut(located.asked, "attemptTimeout", attemptTimeout)),
+            }),
           ),
           (failure) =>
             Effect.sync(() => {
@@ -170,9 +185,28 @@ const timedOut = (url: URL, limit: "attemptTimeout" | "deadline", afterMillis: n
   reason: { _tag: "TimedOut", url: displayUrl(url), limit, afterMillis },
 })
 
+/**
+ * Whether a snapshot has replaced the set meanwhile that the request was about, and may be newer than the answer: a
+ * 304 confirms another set, and a 200 may have been on its way for long.
+ */
+const isOutdated = (
+  { response }: LocatedResponse,
+  asked: HeldSet | undefined,
+  held: HeldSet | undefined,
+  sentAt: Instant.Instant,
+): boolean =>
+  held !== undefined &&
+  held !== asked &&
+  (response._tag === "NotModified" || held.receivedAt.wall + clockTolerance >= sentAt.wall)
+
+const outdated = ({ response }: LocatedResponse): FetchFailure => ({
+  reason: { _tag: "BodyInvalid", url: displayUrl(response.url), rule: "the set was replaced meanwhile, twice" },
+})
+
 const judge = (
   { jwksUrl, response }: LocatedResponse,
-  { held, provider }: RevalidationRequest,
+  held: HeldSet | undefined,
+  provider: Provider,
   receivedAt: Instant.Instant,
 ): Result.Result<Revalidated, FetchFailure> => {
   const url = displayUrl(response.url)

@@ -10,6 +10,7 @@ import * as Instant from "../Instant.ts"
 import { PersistenceFailed } from "../JwksError.ts"
 import type { JwksEventBody } from "../JwksEvent.ts"
 import type { SnapshotReading } from "../metrics/JwksMetrics.ts"
+import { storedKeys } from "../jwk/StoredKeys.ts"
 import { withinMachineTime } from "../persistence/MachineTime.ts"
 import { decode, encode, type SnapshotRule } from "../persistence/Snapshot.ts"
 import type { SnapshotOwner } from "../persistence/SnapshotId.ts"
@@ -33,6 +34,8 @@ export interface SnapshotSubject {
 /** A provider that may take a set over. */
 export interface RestoreTarget extends SnapshotSubject {
   readonly adopt: (held: HeldSet) => Adoption
+  /** Whether it is still registered so. */
+  readonly isCurrent: () => boolean
 }
 
 /** What a provider makes of a set that came back: `Known` holds it already, `Older` holds a newer one. */
@@ -90,6 +93,11 @@ export class Snapshots {
     return { ...this.#counts, unwritten: this.#writer.unwritten }
   }
 
+  /** A set has come from the store: one that still waits to be written is older. */
+  adopted(subject: SnapshotSubject, held: HeldSet): void {
+    if (this.#writer.isToBeWritten(subject.id)) this.changed(subject, held)
+  }
+
   /** A set was fetched or confirmed. */
   changed(subject: SnapshotSubject, held: HeldSet): void {
     this.#writer.put(this.#writing(subject, held))
@@ -113,12 +121,14 @@ export class Snapshots {
     this.#reader.ask(this.#question(target, done))
   }
 
-  /** Writes every given set now. */
+  /** Writes every set now that there is when it is run. */
   persistAll(
-    entries: ReadonlyArray<{ readonly subject: SnapshotSubject; readonly held: HeldSet | undefined }>,
+    sets: () => ReadonlyArray<{ readonly subject: SnapshotSubject; readonly held: HeldSet | undefined }>,
   ): Effect.Effect<PersistSummary, PersistenceFailed> {
+    // In one step up to the queue: what is unregistered after it must come after it there, too.
     return Effect.suspend(() => {
       const now = this.#now()
+      const entries = sets()
       const useful = entries.flatMap(({ held, subject }) =>
         held === undefined || Instant.isOver(held.staleUntil, now) ? [] : [{ held, subject }],
       )
@@ -178,7 +188,7 @@ export class Snapshots {
     const timeToLive = Instant.remaining(held.staleUntil, this.#now())
     if (timeToLive === 0) return Result.succeed(undefined)
     return Result.map(
-      encode(descriptionOf(provider, held), held.jwks.source, provider.settings.maxResponseBytes),
+      encode(descriptionOf(provider, held), storedKeys(held.jwks), provider.settings.maxResponseBytes),
       (payload) => ({ text: this.#seal.seal(provider, payload), timeToLive }),
     )
   }
@@ -238,6 +248,8 @@ export class Snapshots {
   }
 
   #offer(target: RestoreTarget, held: Result.Result<HeldSet, SnapshotRule>): Found {
+    // Whoever has come after it looks for itself, by rules of its own.
+    if (!target.isCurrent()) return { _tag: "Skipped" }
     if (Result.isFailure(held)) {
       if (held.failure === mustNotBeStored) this.forget(target)
       return this.#ignore(target, held.failure.rule)
@@ -271,7 +283,10 @@ export class Snapshots {
 
   #works(owner: SnapshotOwner, operation: Operation): void {
     if (this.#failing.size === 0 || this.#store[healths[operation]].isFailing) return
-    if (this.#failing.delete(operation)) this.#tell(owner, { _tag: "SnapshotStoreRecovered", operation })
+    if (!this.#failing.delete(operation)) return
+    // The next row of failures is told anew.
+    if (operation !== "read") this.#told[operation].clear()
+    this.#tell(owner, { _tag: "SnapshotStoreRecovered", operation })
   }
 }
 

@@ -43,6 +43,10 @@ export class JudgedLater implements ParsedJwks {
     return this.#now.dropped
   }
 
+  get droppedAt(): ReadonlyArray<number> {
+    return this.#now.droppedAt
+  }
+
   get #now(): ParsedJwks {
     return (this.#judged ??= this.#judge(this.source))
   }

@@ -74,6 +74,8 @@ export interface ParsedJwks {
   readonly byKid: ReadonlyMap<string | undefined, ReadonlyArray<UsableKey>>
   /** Dropped keys in document order. */
   readonly dropped: ReadonlyArray<DroppedKey>
+  /** Where each of them is in `source`. */
+  readonly droppedAt: ReadonlyArray<number>
   /** The entries of the document's `keys` as published, for judging them again under another policy. */
   readonly source: ReadonlyArray<unknown>
 }

@@ -181,19 +181,21 @@ export const judge = (source: ReadonlyArray<unknown>, settings: Omit<KeyPolicySe
   const keys: Array<UsableKey> = []
   const byKid = new KeysByKid()
   const dropped: Array<DroppedKey> = []
+  const droppedAt: Array<number> = []
   const rules: KeyRules = { algorithms: keyAlgorithmsOf(settings.algorithms), minRsaBits: settings.minRsaBits }
   let kept: Array<unknown> | undefined
   for (const [index, entry] of source.entries()) {
     const judged = judgeKey(entry, rules)
     if (Result.isFailure(judged)) {
       dropped.push(droppedKey(entry, judged.failure))
+      droppedAt.push(index)
       if (isSecret(judged.failure)) (kept ??= source.slice())[index] = withoutSecret(entry, judged.failure)
       continue
     }
     const key = judged.success
     if (byKid.add(key)) keys.push(key)
   }
-  return { keys, byKid: byKid.lists, dropped, source: kept ?? source }
+  return { keys, byKid: byKid.lists, dropped, droppedAt, source: kept ?? source }
 }
 
 // -----------------------------------------------------------------------------

@@ -16,6 +16,8 @@ export interface Question {
 const maxBatch = 128
 const firstBatch = 16
 
+const untried: Read = { _tag: "Failed", rule: "was not tried: the store failed before its turn" }
+
 export class SnapshotReader {
   readonly #store: SnapshotStore
   readonly #fork: (effect: Effect.Effect<void>) => Fiber.Fiber<void>
@@ -51,6 +53,8 @@ export class SnapshotReader {
       const { batch, fiber } = next
       const reads = yield* Fiber.join(fiber)
       for (const read of reads) this.#count(read)
+      // One batch that a store does not give is as good as all.
+      if (this.#store.reads.isFailing) for (const { answer } of queue.splice(0)) answer(untried)
       next = yield* this.#begin(queue, isUrgent)
       // The store works while this batch is judged, as soon as it has been asked.
       if (next !== undefined) yield* Effect.yieldNow

@@ -8,6 +8,7 @@ import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Persistable from "effect/persistence/Persistable"
 import type * as Persistence from "effect/persistence/Persistence"
+import { identity } from "effect/Function"
 import { isTagged } from "effect/Predicate"
 import * as PrimaryKey from "effect/PrimaryKey"
 import * as Result from "effect/Result"
@@ -15,6 +16,7 @@ import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import { firstIn } from "../http/TransportFailure.ts"
 import type * as Instant from "../Instant.ts"
+import { Adrift } from "./Adrift.ts"
 import { storeCode } from "./StoreCode.ts"
 import { StoreHealth } from "./StoreHealth.ts"
 
@@ -94,11 +96,14 @@ const troubleOf = (error: unknown): Trouble => {
   return { rule: `the store failed${code === undefined ? "" : ` (${code})`}`, isTorn: false, isTimeout: false }
 }
 
-/** What is to be done with items, and who is told of one that nobody waits for any more. */
+/** What is to be done with items. */
 interface Operation<Item, A> {
+  readonly health: StoreHealth
+  /** What fails with it where the store does not answer at all. */
+  readonly silentToo: ReadonlyArray<StoreHealth>
   readonly timeout: number
   readonly operate: (items: ReadonlyArray<Item>) => Effect.Effect<ReadonlyArray<A>, unknown>
-  readonly giveUp: (items: ReadonlyArray<Item>, fiber: Fiber.Fiber<unknown, unknown>) => void
+  readonly idOf: (item: Item) => string
 }
 
 /** One by one, this many may fail before one succeeds: then it is the store that is at fault. */
@@ -106,13 +111,10 @@ const triedAlone = 3
 
 export class SnapshotStore {
   readonly #store: Persistence.PersistenceStore
-  /** Operations on an id that nobody waits for any more, and that are not over. */
-  readonly #adrift = new Map<string, number>()
+  readonly adrift = new Adrift()
   readonly reads: StoreHealth
   readonly writes: StoreHealth
   readonly removals: StoreHealth
-  /** Told when the last operation that was adrift on an id is over: it may have undone a later one. */
-  onLanded: (id: string) => void = () => {}
 
   constructor(store: Persistence.PersistenceStore, now: () => Instant.Instant) {
     this.#store = store
@@ -121,28 +123,24 @@ export class SnapshotStore {
     this.removals = new StoreHealth(now)
   }
 
-  /** Whether an operation that was given up may still change what is stored of an id. */
-  isAdrift(id: string): boolean {
-    return this.#adrift.has(id)
-  }
-
   /** Reads texts, in the order of their ids. */
   readMany(ids: ReadonlyArray<string>, demand: StoreDemand): Effect.Effect<ReadonlyArray<Read>> {
     const read = (some: ReadonlyArray<string>) =>
       withKeys(some.length, (keys) => {
+        const end = this.adrift.read(some)
         keys.forEach((key, i) => (key.id = some[i] ?? ""))
         // Of many, those that have not the form are left out without a word.
         const [only, other] = keys
-        return only !== undefined && other === undefined
-          ? Effect.map(this.#store.get(only), (exit) => [exit])
-          : this.#store.getMany(keys)
+        const exits =
+          only !== undefined && other === undefined
+            ? Effect.map(this.#store.get(only), (exit) => [exit])
+            : this.#store.getMany(keys)
+        return Effect.ensuring(exits, Effect.sync(end))
       })
-    const giveUp = () => {}
     return this.#inBatch(
-      this.reads,
       ids,
       demand,
-      { timeout: readTimeout, operate: read, giveUp },
+      { health: this.reads, silentToo: [], timeout: readTimeout, operate: read, idOf: identity },
       {
         done: (exit): Read => {
           if (exit === undefined) return { _tag: "Absent" }
@@ -170,8 +168,10 @@ export class SnapshotStore {
           some.map(() => undefined),
         ),
       )
-    const giveUp = this.#watch((some: ReadonlyArray<StoredText>) => some.map(({ id }) => id))
-    return this.#inBatch(this.writes, entries, demand, { timeout: writeTimeout, operate: write, giveUp }, written)
+    const { removals, writes } = this
+    const idOf = ({ id }: StoredText): string => id
+    const operation = { health: writes, silentToo: [removals], timeout: writeTimeout, operate: write, idOf }
+    return this.#inBatch(entries, demand, operation, written)
   }
 
   /** Removes texts. */
@@ -187,42 +187,29 @@ export class SnapshotStore {
           { concurrency: 16 },
         ),
       )
-    const giveUp = this.#watch((some: ReadonlyArray<string>) => some)
-    return this.#inBatch(this.removals, ids, demand, { timeout: writeTimeout, operate: remove, giveUp }, written)
+    const { removals, writes } = this
+    const operation = { health: removals, silentToo: [writes], timeout: writeTimeout, operate: remove, idOf: identity }
+    return this.#inBatch(ids, demand, operation, written)
   }
-
-  /** Keeps an eye on changes that are given up, until they are really over. */
-  readonly #watch =
-    <Item>(idsOf: (items: ReadonlyArray<Item>) => ReadonlyArray<string>) =>
-    (items: ReadonlyArray<Item>, fiber: Fiber.Fiber<unknown, unknown>): void => {
-      const ids = idsOf(items)
-      for (const id of ids) this.#adrift.set(id, (this.#adrift.get(id) ?? 0) + 1)
-      fiber.addObserver(() => {
-        for (const id of ids) {
-          const others = (this.#adrift.get(id) ?? 0) - 1
-          if (others > 0) {
-            this.#adrift.set(id, others)
-          } else {
-            this.#adrift.delete(id)
-            this.onLanded(id)
-          }
-        }
-      })
-    }
 
   /** Operates on all at once; where that fails on account of one, on one after the other. */
   #inBatch<Item, A, B>(
-    health: StoreHealth,
     items: ReadonlyArray<Item>,
     { isUrgent }: StoreDemand,
-    { giveUp, operate, timeout }: Operation<Item, A>,
+    { health, idOf, operate, silentToo, timeout }: Operation<Item, A>,
     outcome: { readonly done: (a: A | undefined) => B; readonly failed: (trouble: Trouble) => B },
   ): Effect.Effect<ReadonlyArray<B>> {
-    const one = (some: ReadonlyArray<Item>) => bounded(operate(some), timeout, (fiber) => giveUp(some, fiber))
+    const { adrift } = this
+    const one = (some: ReadonlyArray<Item>) =>
+      bounded(operate(some), timeout, (fiber) => adrift.giveUp(fiber, some.map(idOf)))
     const { done, failed } = outcome
     const all = (trouble: Trouble) => items.map(() => failed(trouble))
     return Effect.gen(function* () {
       if (items.length === 0) return []
+      if (adrift.isFull) {
+        yield* health.fail
+        return all({ rule: "the store does not end what was given up", isTorn: false, isTimeout: true })
+      }
       const pause = health.pauseMillis
       if (pause > 0 && !isUrgent) {
         return all({
@@ -240,6 +227,8 @@ export class SnapshotStore {
       if (items.length === 1 || trouble.isTimeout) {
         if (trouble.isTorn) health.succeed()
         else yield* health.fail
+        // A store that says nothing to one kind says nothing to the other.
+        if (trouble.isTimeout) for (const other of silentToo) yield* other.fail
         return all(trouble)
       }
       const outcomes = new Map<Item, { readonly is: B }>()
@@ -263,14 +252,17 @@ export class SnapshotStore {
   }
 }
 
-/** Operates with so many keys, which nobody else has until the operation is really over. */
+/**
+ * Operates with so many keys, which nobody else has meanwhile. After an interruption they are not used again: a
+ * promise somewhere may still be looking at them.
+ */
 const withKeys = <A, E>(count: number, operate: (keys: ReadonlyArray<SnapshotKey>) => Effect.Effect<A, E>) =>
   Effect.acquireUseRelease(
     Effect.sync(() => Array.from({ length: count }, () => idleKeys.pop() ?? new SnapshotKey())),
     operate,
-    (keys) =>
+    (keys, exit) =>
       Effect.sync(() => {
-        idleKeys.push(...keys.slice(0, keptKeys - idleKeys.length))
+        if (!Exit.hasInterrupts(exit)) idleKeys.push(...keys.slice(0, keptKeys - idleKeys.length))
       }),
   )
 

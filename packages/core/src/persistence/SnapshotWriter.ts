@@ -50,6 +50,9 @@ class Lane {
   }
 }
 
+/** Of a text that could not be made, by a bug of ours: the others must not suffer from it. */
+const unwritable: SnapshotRule = { rule: "can not be written" }
+
 /** Most entries of a batch. */
 const batchEntries = 128
 
@@ -73,7 +76,7 @@ export class SnapshotWriter {
     this.#fork = fork
     this.#writes = new Lane("write", store.writes)
     this.#removals = new Lane("remove", store.removals)
-    store.onLanded = (id) => this.#landed(id)
+    store.adrift.onLanded = (ids) => this.#landed(ids)
   }
 
   /** Wishes that are not fulfilled yet. */
@@ -83,9 +86,14 @@ export class SnapshotWriter {
 
   /** Whether a snapshot is to be removed: what the store still says of it does not count. */
   isToBeRemoved(id: string): boolean {
-    if (this.unwritten === 0) return false
-    const wish = this.#pendingOf(id) ?? this.#underWay.get(id)
+    if (this.unwritten === 0 && this.#mayBeUndone.size === 0) return false
+    const wish = this.#pendingOf(id) ?? this.#underWay.get(id) ?? this.#mayBeUndone.get(id)
     return wish !== undefined && wish.text === undefined
+  }
+
+  /** Whether a snapshot is to be written. */
+  isToBeWritten(id: string): boolean {
+    return this.#writes.pending.has(id) || this.#underWay.get(id)?.text !== undefined
   }
 
   /** Takes a wish; it takes the place of an earlier one for the same provider. */
@@ -94,20 +102,20 @@ export class SnapshotWriter {
     this.#drainLater(this.#laneOf(wish))
   }
 
-  /** Takes wishes and fulfils them now, also while the store is left alone; what became of each. */
+  /** Takes wishes, at once, and fulfils them now, also while the store is left alone; what became of each. */
   putAll(wishes: ReadonlyArray<Wish>): Effect.Effect<ReadonlyArray<Written>> {
-    return Effect.suspend(() => {
-      const outcomes: Array<Written> = wishes.map(() => "was not tried: the store failed before its turn")
-      wishes.forEach((wish, i) => this.#enqueue(wish, [(written) => (outcomes[i] = written)]))
-      return Effect.as(this.#drainNow, outcomes)
-    }).pipe(Effect.ensuring(Effect.sync(() => this.#drainAllLater())))
+    const untried = this.#isClosed ? "the registry is closed" : "was not tried: the store failed before its turn"
+    const outcomes: Array<Written> = wishes.map(() => untried)
+    wishes.forEach((wish, i) => this.#enqueue(wish, [(written) => (outcomes[i] = written)]))
+    this.#drainAllLater()
+    return Effect.as(this.#drainNow([this.#removals, this.#writes]), outcomes)
   }
 
   /** Writes what is unwritten, until the store fails; nothing is taken afterwards. */
   readonly close: Effect.Effect<void> = Effect.suspend(() => {
     this.#isClosed = true
-    // The batch that is under way may still bring something back.
-    return Effect.andThen(this.#one.withPermits(1)(Effect.void), this.#drainNow)
+    // The batch that is under way may still bring something back. A restart has more of a write than of a removal.
+    return Effect.andThen(this.#idle, this.#drainNow([this.#writes, this.#removals]))
   })
 
   #laneOf({ text }: Wish): Lane {
@@ -158,33 +166,46 @@ export class SnapshotWriter {
       while (lane.pending.size > 0) {
         yield* Effect.sleep(lane.health.pauseMillis)
         if (this.#isClosed) return
-        yield* this.#batch(lane, false)
+        yield* this.#batch(lane, false, () => lane.health.pauseMillis === 0)
         // What could not be written is to be removed.
         this.#drainLater(this.#removals)
       }
     })
   }
 
-  /** Every wish once, removals first: they give a full store room. */
-  readonly #drainNow: Effect.Effect<void> = Effect.gen({ self: this }, function* () {
-    yield* this.#drainLaneNow(this.#removals)
-    yield* this.#drainLaneNow(this.#writes)
+  /** Every wish once; removals before writes give a full store room. */
+  readonly #drainNow = Effect.fnUntraced(function* (this: SnapshotWriter, lanes: ReadonlyArray<Lane>) {
+    for (const lane of lanes) yield* this.#drainLaneNow(lane)
     // What could not be written is to be removed.
     if (!this.#removals.health.isFailing) yield* this.#drainLaneNow(this.#removals)
+    // The last batch may be somebody else's.
+    yield* this.#idle
   })
+
+  /** Waits for the batch that is under way. */
+  get #idle(): Effect.Effect<void> {
+    return this.#one.withPermits(1)(Effect.void)
+  }
 
   /** Every wish of a lane once, until the store fails. */
   readonly #drainLaneNow = Effect.fnUntraced(function* (this: SnapshotWriter, lane: Lane) {
-    for (let left = lane.pending.size; left > 0 && lane.pending.size > 0;) {
-      left -= yield* this.#batch(lane, true)
-      if (lane.health.isFailing) return
+    const failures = lane.health.failures
+    const mayTry = () => !lane.health.isFailing || lane.health.failures === failures
+    for (let left = lane.pending.size; left > 0 && lane.pending.size > 0 && mayTry();) {
+      left -= yield* this.#batch(lane, true, mayTry)
     }
   })
 
-  /** One batch, which nobody else's comes across; how many wishes it tried. */
-  #batch(lane: Lane, isUrgent: boolean): Effect.Effect<number> {
+  /**
+   * One batch, which nobody else's comes across; how many wishes it tried. `mayTry` is asked when its turn has come:
+   * somebody else's batch may have failed meanwhile.
+   */
+  #batch(lane: Lane, isUrgent: boolean, mayTry: () => boolean): Effect.Effect<number> {
     return this.#one.withPermits(1)(
-      Effect.suspend(() => (lane === this.#writes ? this.#write(isUrgent) : this.#remove(isUrgent))).pipe(
+      Effect.suspend(() => {
+        if (!mayTry()) return Effect.succeed(0)
+        return lane === this.#writes ? this.#write(isUrgent) : this.#remove(isUrgent)
+      }).pipe(
         // Interrupted: what has not been written is still to be.
         Effect.ensuring(Effect.sync(() => this.#giveBack())),
       ),
@@ -224,7 +245,7 @@ export class SnapshotWriter {
       const wish = this.#take(this.#writes)
       if (wish?.text === undefined) break
       tried++
-      const text = wish.text()
+      const text = Result.flatMap(Result.try({ try: wish.text, catch: () => unwritable }), (made) => made)
       if (Result.isFailure(text)) {
         this.#end(this.#writes, wish, text.failure.rule)
         this.#removeInstead(wish)
@@ -256,7 +277,7 @@ export class SnapshotWriter {
       lane.successes += 1
       this.#end(lane, wish, undefined)
       if (this.#pendingOf(wish.id) !== undefined) return
-      if (this.#store.isAdrift(wish.id)) this.#mayBeUndone.set(wish.id, wish)
+      if (this.#store.adrift.has(wish.id)) this.#mayBeUndone.set(wish.id, wish)
       else if (wish.isCrossed) this.put(wish)
       return
     }
@@ -289,11 +310,15 @@ export class SnapshotWriter {
     this.#underWay.clear()
   }
 
-  /** An operation that was given up is over: what was fulfilled since may be undone, and is wished for again. */
-  #landed(id: string): void {
-    const underWay = this.#underWay.get(id)
-    if (underWay !== undefined) underWay.isCrossed = true
-    const wish = this.#mayBeUndone.get(id)
-    if (wish !== undefined) this.put(wish)
+  /** An operation that nobody waits for is over: what was fulfilled since may be undone, and is wished for again. */
+  #landed(ids: ReadonlyArray<string>): void {
+    if (this.#underWay.size === 0 && this.#mayBeUndone.size === 0) return
+    for (const id of ids) {
+      const underWay = this.#underWay.get(id)
+      if (underWay !== undefined) underWay.isCrossed = true
+      const wish = this.#mayBeUndone.get(id)
+      // Another one may not be over.
+      if (wish !== undefined && !this.#store.adrift.has(id)) this.put(wish)
+    }
   }
 }

@@ -5,7 +5,7 @@ import type { Instant } from "../../src/Instant.ts"
 const at = (millis: number): Instant => ({ wall: 1_000_000 + millis, mono: millis })
 
 const held = (overrides: Partial<CacheState.HeldSet> = {}): CacheState.HeldSet => ({
-  jwks: { keys: [], byKid: new Map(), dropped: [], source: [] },
+  jwks: { keys: [], byKid: new Map(), dropped: [], droppedAt: [], source: [] },
   jwksUrl: "https://idp.test/jwks",
   finalUrl: "https://idp.test/jwks",
   receivedAt: at(0),

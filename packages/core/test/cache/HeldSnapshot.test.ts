@@ -143,9 +143,9 @@ describe("a restored set", () => {
       assert.strictEqual(usableKeys(ofOurs.jwks), anew.jwks.keys.length)
       assert.isTrue(isPending(ofOurs.jwks))
       assert.deepStrictEqual({ ...ofOurs, jwks: undefined }, { ...anew, jwks: undefined })
-      const { byKid, dropped, keys, source } = ofOurs.jwks
+      const { byKid, dropped, droppedAt, keys, source } = ofOurs.jwks
       assert.isFalse(isPending(ofOurs.jwks))
-      assert.deepStrictEqual({ byKid, dropped, keys, source }, { ...anew.jwks })
+      assert.deepStrictEqual({ byKid, dropped, droppedAt, keys, source }, { ...anew.jwks })
     }
   })
 

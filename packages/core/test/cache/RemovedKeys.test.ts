@@ -16,6 +16,7 @@ const key = (kid: string | undefined, thumbprint = `tp-${kid}`): UsableKey => ({
 const set = (keys: ReadonlyArray<UsableKey>, dropped: ReadonlyArray<DroppedKey> = []): ParsedJwks => ({
   keys,
   dropped,
+  droppedAt: [],
   byKid: new Map(),
   source: [],
 })

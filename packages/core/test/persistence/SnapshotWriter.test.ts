@@ -432,7 +432,82 @@ describe("a write that was given up", () => {
   )
 })
 
+describe("while something may still undo it", () => {
+  it.effect(
+    "a removal counts as not done, though it was",
+    test(({ backing, removal, textWish, writer }) =>
+      Effect.gen(function* () {
+        const gate = Deferred.makeUnsafe<void>()
+        backing.meet(({ operation }) =>
+          operation === "setMany" ? Effect.uninterruptible(Deferred.await(gate)) : Effect.void,
+        )
+        writer.put(textWish("a"))
+        yield* TestClock.adjust("5 seconds")
+        writer.put(removal("a"))
+        yield* TestClock.adjust("1 minute")
+        assert.strictEqual(writer.unwritten, 0)
+        assert.isTrue(writer.isToBeRemoved(idOf("a")))
+        yield* Deferred.succeed(gate, undefined)
+        yield* settle
+        assert.isFalse(writer.isToBeRemoved(idOf("a")))
+        assert.lengthOf(backing.removals, 2)
+      }),
+    ),
+  )
+
+  it.effect(
+    "such as a read, at whose end a store removes what it finds too old, it is done again",
+    test(({ backing, store, textOf, textWish, writer }) =>
+      Effect.gen(function* () {
+        const release = backing.hold("get")
+        const reading = yield* begin(store.readMany([idOf("a")], { isUrgent: true }))
+        writer.put(textWish("a"))
+        yield* settle
+        assert.strictEqual(textOf("a"), "text of a")
+        backing.stored.clear()
+        yield* release
+        yield* Fiber.join(reading)
+        yield* settle
+        assert.strictEqual(textOf("a"), "text of a")
+        assert.lengthOf(backing.writes, 2)
+      }),
+    ),
+  )
+})
+
 describe("putAll", () => {
+  it.effect(
+    "tells of what was written, also where somebody else's batch was in line for it",
+    test(({ backing, textOf, textWish, writer }) =>
+      Effect.gen(function* () {
+        backing.meet(() => Effect.never)
+        writer.put(textWish("a"))
+        const first = yield* begin(writer.putAll([textWish("b")]))
+        const second = yield* begin(writer.putAll([textWish("a", "2"), textWish("b", "2")]))
+        yield* TestClock.adjust("4 seconds")
+        backing.heal()
+        yield* TestClock.adjust("1 second")
+        yield* answerAtOnce(Fiber.join(first))
+        const outcomes = yield* answerAtOnce(Fiber.join(second))
+        const isWritten = [textOf("a"), textOf("b")].map((text) => text === "2")
+        assert.deepStrictEqual(
+          outcomes.map((written) => written === undefined),
+          isWritten,
+        )
+      }),
+    ),
+  )
+
+  it.effect(
+    "after the end says so",
+    test(({ textWish, writer }) =>
+      Effect.gen(function* () {
+        yield* writer.close
+        assert.deepStrictEqual(yield* writer.putAll([textWish("a")]), ["the registry is closed"])
+      }),
+    ),
+  )
+
   it.effect(
     "waits for every wish and says what became of each, also while the store is left alone",
     test(({ backing, textWish, writer }) =>

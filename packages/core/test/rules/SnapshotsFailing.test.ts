@@ -2,6 +2,7 @@
  * A store that is down, slow or frozen: nobody waits for it, everybody hears of it, and it is used again.
  */
 import { assert, describe, it } from "@effect/vitest"
+import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as TestClock from "effect/testing/TestClock"
 import { outOfMemory } from "../persistence/scriptedStore.ts"
@@ -112,7 +113,8 @@ describe("a store that is frozen", () => {
       const { events, register, registry, resolve } = yield* open()
       yield* register()
       yield* settle
-      store.meet(() => Effect.uninterruptible(Effect.never))
+      const thaw = Deferred.makeUnsafe<void>()
+      store.meet(() => Effect.uninterruptible(Deferred.await(thaw)))
       for (let i = 0; i < 30; i++) {
         yield* TestClock.adjust("10 minutes")
         assert.strictEqual((yield* answerAtOnce(resolve)).freshness, "fresh")
@@ -120,7 +122,10 @@ describe("a store that is frozen", () => {
       }
       assert.isAbove((yield* resolve).fetchedAt, start + hours(4))
       assert.strictEqual(tagged(events, "SnapshotFailed")[0]?.rule, "the store did not answer within 5000 ms")
+      // What does not end is not begun without end.
+      assert.isAtMost(store.calls.length, 20)
       store.heal()
+      yield* Deferred.succeed(thaw, undefined)
       yield* TestClock.adjust("2 minutes")
       assert.lengthOf(tagged(events, "SnapshotStoreRecovered"), 1)
     }),

@@ -139,6 +139,68 @@ describe("a set that another process has written", () => {
     }),
   )
 
+  it.effect("is not undone by a late 200 that was on its way before", () =>
+    Effect.gen(function* () {
+      const { before, idp, kid: old, open, store } = yield* makeWorld()
+      yield* before()
+      store.stored.clear()
+      const one = yield* open()
+      yield* idp.faults.delay("2 seconds", { next: 1 })
+      yield* one.register()
+      yield* settle
+      const { kid } = yield* idp.keys.rotate({ keepOld: false })
+      yield* TestClock.adjust("1 second")
+      const other = yield* open()
+      yield* other.register()
+      yield* settle
+      assert.deepInclude(yield* one.registry.restoreFromPersistence, { done: 1 })
+      yield* TestClock.adjust("1 second")
+      assert.strictEqual((yield* answerAtOnce(one.registry.resolveKey("acme", kid))).kid, kid)
+      assert.deepInclude(yield* Effect.flip(one.registry.resolveKey("acme", old)), { _tag: "KeyNotFound" })
+      assert.include(store.textOf(owner), kid)
+    }),
+  )
+
+  it.effect("does not put off the end of an attempt, however often it comes", () =>
+    Effect.gen(function* () {
+      const { before, idp, open } = yield* makeWorld()
+      yield* before()
+      yield* TestClock.adjust("1 minute")
+      const [one, other] = [yield* open(), yield* open()]
+      yield* one.register({ retryPolicy: { maxRetries: 0 } })
+      yield* other.register({ warm: false })
+      yield* settle
+      yield* idp.faults.delay("2 seconds")
+      const refreshing = yield* begin(one.registry.refresh("acme", "idp"))
+      for (let i = 0; i < 5; i++) {
+        yield* begin(other.registry.refresh("acme", "idp"))
+        yield* TestClock.adjust("2 seconds")
+        yield* one.registry.restoreFromPersistence
+      }
+      assert.isDefined(refreshing.pollUnsafe())
+    }),
+  )
+
+  it.effect("takes the place of the older one that still waits to be written", () =>
+    Effect.gen(function* () {
+      const { idp, open, store } = yield* makeWorld()
+      const one = yield* open()
+      store.meet(({ operation }) => (operation.startsWith("set") ? outOfMemory : Effect.void))
+      yield* one.register()
+      yield* settle
+      store.heal()
+      const { kid } = yield* idp.keys.rotate({ keepOld: false })
+      yield* TestClock.adjust(10)
+      const other = yield* open()
+      yield* other.register({ warm: false })
+      yield* other.registry.refresh("acme", "idp")
+      yield* settle
+      assert.deepInclude(yield* one.registry.restoreFromPersistence, { done: 1 })
+      yield* TestClock.adjust("2 minutes")
+      assert.include(store.textOf(owner), kid)
+    }),
+  )
+
   it.effect("changes keys as a fetch does: it is told, and what vanished stays in grace", () =>
     Effect.gen(function* () {
       const { idp, kid: old, open } = yield* makeWorld()
@@ -158,6 +220,26 @@ describe("a set that another process has written", () => {
       assert.deepStrictEqual(Object.values(changed?.kids ?? {}).toSorted(), [old, kid].toSorted())
       assert.strictEqual((yield* answerAtOnce(registry.resolveKey("acme", kid))).freshness, "fresh")
       assert.strictEqual((yield* answerAtOnce(registry.resolveKey("acme", old))).freshness, "stale")
+    }),
+  )
+})
+
+describe("a registration that was replaced", () => {
+  it.effect("does not have its successor's snapshot removed", () =>
+    Effect.gen(function* () {
+      const { before, idp, open, store } = yield* makeWorld()
+      yield* idp.respondWith({ cacheControl: "no-store" })
+      yield* before()
+      yield* idp.faults.status(404)
+      const release = store.hold("get")
+      const { events, register, resolve } = yield* open()
+      yield* register({ strictHttp: true })
+      yield* register({ strictHttp: false })
+      yield* release
+      yield* settle
+      assert.strictEqual((yield* answerAtOnce(resolve)).fetchedAt, start)
+      assert.isEmpty(tagged(events, "SnapshotIgnored"))
+      assert.strictEqual(store.stored.size, 1)
     }),
   )
 })

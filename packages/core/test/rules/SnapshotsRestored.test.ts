@@ -294,6 +294,33 @@ describe("the store is slow to read", () => {
     }),
   )
 
+  it.effect("what comes after a failed attempt answers those who wait, fresh or stale", () =>
+    Effect.gen(function* () {
+      const { before, idp, open, store } = yield* makeWorld()
+      yield* before()
+      for (const [later, freshness] of [
+        ["1 minute", "fresh"],
+        ["30 minutes", "stale"],
+      ] as const) {
+        yield* TestClock.adjust(later)
+        yield* idp.faults.status(503, { next: 1 })
+        yield* idp.faults.hang()
+        store.meet(({ operation }) => (operation === "get" ? Effect.sleep("400 millis") : Effect.void))
+        const { close, register, registry, resolve } = yield* open()
+        yield* register()
+        const warm = yield* begin(registry.warmUp({ timeout: "1 minute" }))
+        const early = yield* begin(resolve)
+        yield* TestClock.adjust("399 millis")
+        assertWaits(early)
+        yield* TestClock.adjust("1 millis")
+        assert.deepInclude(yield* answerAtOnce(Fiber.join(early)), { freshness, fetchedAt: start })
+        assert.deepInclude((yield* answerAtOnce(Fiber.join(warm)))[0], { outcome: "usable" })
+        yield* idp.faults.heal
+        yield* close
+      }
+    }),
+  )
+
   it.effect("what comes after a fetch is older than what is held, and ignored", () =>
     Effect.gen(function* () {
       const { before, open, store } = yield* makeWorld()
@@ -368,6 +395,19 @@ describe("restoreFromPersistence", () => {
       assert.deepInclude(yield* registry.restoreFromPersistence, { done: 1 })
       assert.strictEqual((yield* resolve).fetchedAt, start + minutes(1))
       assert.strictEqual(idp.requests, 2)
+    }),
+  )
+
+  it.effect("gives up a frozen store after one batch", () =>
+    Effect.gen(function* () {
+      const { open, store } = yield* makeWorld()
+      const { register, registry } = yield* open({ ...withKey, maxProvidersPerTenant: 100 })
+      for (let i = 0; i < 100; i++) yield* register({ provider: `p${i}`, warm: false })
+      store.meet(() => Effect.never)
+      const restoring = yield* begin(Effect.flip(registry.restoreFromPersistence))
+      yield* TestClock.adjust("2 seconds")
+      assert.deepInclude(yield* answerAtOnce(Fiber.join(restoring)), { _tag: "PersistenceFailed" })
+      assert.lengthOf(store.reads, 1)
     }),
   )
 

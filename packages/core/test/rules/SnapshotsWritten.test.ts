@@ -5,6 +5,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { staticKeys } from "@effect-jwks/testing"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
+import * as Scheduler from "effect/Scheduler"
 import * as TestClock from "effect/testing/TestClock"
 import { outOfMemory } from "../persistence/scriptedStore.ts"
 import { makeWorld, owner, withKey } from "../persistence/snapshotWorld.ts"
@@ -303,6 +304,34 @@ describe("a document that was redirected to", () => {
 })
 
 describe("persistAll", () => {
+  it.effect("brings nothing back that is unregistered beside it, however the fibers take turns", () =>
+    Effect.gen(function* () {
+      const { open, store } = yield* makeWorld()
+      const { register, registry } = yield* open()
+      for (let steps = 3; steps < 24; steps++) {
+        yield* register()
+        yield* settle
+        const all = yield* begin(Effect.provideService(registry.persistAll, Scheduler.MaxOpsBeforeYield, steps))
+        yield* registry.unregister("acme", "idp")
+        yield* Fiber.join(all)
+        yield* settle
+        assert.isEmpty(store.stored, `${steps} steps`)
+      }
+      for (let steps = 3; steps < 24; steps++) {
+        yield* register()
+        yield* settle
+        const all = yield* Effect.forkChild(
+          Effect.provideService(registry.persistAll, Scheduler.MaxOpsBeforeYield, steps),
+          { startImmediately: true },
+        )
+        yield* registry.unregister("acme", "idp")
+        yield* Fiber.join(all)
+        yield* settle
+        assert.isEmpty(store.stored, `${steps} steps, at once`)
+      }
+    }),
+  )
+
   it.effect("writes every held set and says what it skipped: nothing held, or past its window", () =>
     Effect.gen(function* () {
       const { idp, open, store } = yield* makeWorld()
