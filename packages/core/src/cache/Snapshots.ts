@@ -213,12 +213,11 @@ export class Snapshots {
 
   #question(target: RestoreTarget, done: (found: Found) => void): Question {
     const { id } = target
-    // What is to be removed counts as removed; it may have been removed while it was read.
-    const wasToBeRemoved = this.#writer.isToBeRemoved(id)
     return {
       id,
       answer: (given) => {
-        const read: Read = wasToBeRemoved || this.#writer.isToBeRemoved(id) ? { _tag: "Absent" } : given
+        // Also what was removed while it was read: that is done again.
+        const read: Read = this.#writer.isToBeRemoved(id) ? { _tag: "Absent" } : given
         if (read._tag !== "Found") return done(this.#nothing(target, read))
         this.#works(target.provider, "read")
         const found = Result.try(() => this.#offer(target, this.#read(target, read.text)))

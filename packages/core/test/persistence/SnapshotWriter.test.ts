@@ -548,6 +548,10 @@ describe("putAll", () => {
     "that is interrupted gives its wishes back: they are written later",
     test(({ backing, textOf, textWish, writer }) =>
       Effect.gen(function* () {
+        // Nobody tries in the background while the store is left alone.
+        backing.meet(() => outOfMemory)
+        writer.put(textWish("a"))
+        yield* settle
         const release = backing.hold("setMany")
         const all = yield* begin(writer.putAll([textWish("a"), textWish("b")]))
         assertWaits(all)
