@@ -98,6 +98,13 @@ export class JwksMetrics extends Context.Service<
   })
 }
 
+/**
+ * The unit of a series, in UCUM, as exporters look for it: Effect's Prometheus text leaves this attribute
+ * out, OpenTelemetry gets it as the metric's unit. Without one a gauge counts as a ratio, and collectors
+ * then put `_ratio` behind its name.
+ */
+const unitOf = (unit: string) => ({ unit })
+
 // -----------------------------------------------------------------------------
 // Snapshots
 // -----------------------------------------------------------------------------
@@ -139,6 +146,7 @@ class SnapshotSeries {
   constructor(context: Context.Context<never>) {
     const unwritten = Metric.gauge("jwks_cache_snapshot_unwritten", {
       description: "Snapshots that are still to be written or removed.",
+      attributes: unitOf("{snapshot}"),
     })
     this.#registrations = [
       ...snapshotCounters.map(({ description, id, value }) =>
@@ -264,9 +272,10 @@ class SeriesGroup {
     this.#attributes = { ...labels }
     this.#onEmpty = onEmpty
     for (const counter of counters) this.#counter(counter, counter.id, this.#attributes)
-    this.#gauge("jwks_cache_keys", "Usable keys held.", () => this.#sum((reading) => reading.keys))
+    this.#gauge("jwks_cache_keys", "{key}", "Usable keys held.", () => this.#sum((reading) => reading.keys))
     this.#gauge(
       "jwks_cache_expires_at_seconds",
+      "s",
       "When the held set's lifetime ends, in Unix seconds; 0 without a set, the earliest where providers share the series.",
       () => {
         const times = this.#readAll().flatMap(({ expiresAt }) => (expiresAt > 0 ? [expiresAt / 1_000] : []))
@@ -276,7 +285,7 @@ class SeriesGroup {
     this.#duration = Metric.histogram("jwks_cache_refresh_duration_seconds", {
       description: "How long refreshes took, in seconds.",
       boundaries: durationBoundaries,
-      attributes: this.#attributes,
+      attributes: { ...this.#attributes, ...unitOf("s") },
     })
   }
 
@@ -349,8 +358,8 @@ class SeriesGroup {
     )
   }
 
-  #gauge(id: string, description: string, value: () => number): void {
-    const metric = Metric.gauge(id, { description, attributes: this.#attributes })
+  #gauge(id: string, unit: string, description: string, value: () => number): void {
+    const metric = Metric.gauge(id, { description, attributes: { ...this.#attributes, ...unitOf(unit) } })
     this.#registrations.push(register(this.#context, metric, () => ({ value: value() })))
   }
 

@@ -4,6 +4,7 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
 import * as Metric from "effect/Metric"
+import * as PrometheusMetrics from "effect/observability/PrometheusMetrics"
 import * as Scope from "effect/Scope"
 import { JwksMetrics, type ProviderLabels, type ProviderReading } from "../../src/metrics/JwksMetrics.ts"
 
@@ -69,6 +70,39 @@ describe("two applications on one metric registry", () => {
       yield* newer.close
       expect(yield* series).toEqual({})
     }).pipe(Effect.provideService(Metric.MetricRegistry, new Map())),
+  )
+})
+
+describe("every series", () => {
+  it.effect("says what it is, and what it is measured in", () =>
+    Effect.gen(function* () {
+      const { close, metrics } = yield* open
+      const endSnapshots = metrics.openSnapshots(() => ({
+        writes: 0,
+        writeErrors: 0,
+        readErrors: 0,
+        restored: 0,
+        ignored: 0,
+        unwritten: 0,
+      }))
+      metrics.open(labels, () => reading(1)).flightEnded(0.1)
+      const units: Record<string, string | undefined> = {}
+      for (const { attributes, description, id, type } of yield* Metric.snapshot) {
+        expect(description, id).toMatch(/^[A-Z].*[.a-z]$/)
+        if (type === "Counter") expect(id).toMatch(/_total$/)
+        units[id] = attributes?.["unit"]
+      }
+      expect(Object.fromEntries(Object.entries(units).filter(([, unit]) => unit !== undefined))).toEqual({
+        jwks_cache_keys: "{key}",
+        jwks_cache_expires_at_seconds: "s",
+        jwks_cache_refresh_duration_seconds: "s",
+        jwks_cache_snapshot_unwritten: "{snapshot}",
+      })
+      expect(yield* PrometheusMetrics.format()).not.toContain("unit=")
+      endSnapshots()
+      yield* close
+      expect(yield* series).toEqual({})
+    }).pipe(withOwnRegistry),
   )
 })
 
