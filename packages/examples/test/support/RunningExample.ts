@@ -1,0 +1,66 @@
+/**
+ * An example as its users start it: a process of its own, which lives until it is told to stop.
+ */
+import { spawn } from "node:child_process"
+import { once } from "node:events"
+import * as path from "node:path"
+
+export interface RunningExample {
+  /** Waits until what it wrote matches, and answers with the match. */
+  readonly written: (pattern: RegExp) => Promise<RegExpMatchArray>
+  readonly stop: () => Promise<void>
+}
+
+/** Runs `main.ts` of an example. */
+export const startExample = (folder: string, environment: Readonly<Record<string, string>>): RunningExample => {
+  const main = path.join(import.meta.dirname, "../..", folder, "main.ts")
+  const child = spawn(process.execPath, [main], {
+    stdio: ["ignore", "pipe", "pipe"],
+    env: { ...process.env, FORCE_COLOR: "0", ...environment },
+  })
+  let output = ""
+  let isOver = false
+  let changed = Promise.withResolvers<void>()
+  const change = (): void => {
+    const before = changed
+    changed = Promise.withResolvers<void>()
+    before.resolve()
+  }
+  for (const stream of [child.stdout, child.stderr]) {
+    stream.on("data", (chunk: Buffer) => {
+      output += chunk.toString()
+      change()
+    })
+  }
+  const closed = once(child, "close").then(() => {
+    isOver = true
+    change()
+  })
+  return {
+    written: async (pattern) => {
+      for (;;) {
+        const match = pattern.exec(output)
+        if (match !== null) return match
+        if (isOver) throw new Error(`${folder} has ended, and never wrote ${pattern}:\n${output}`)
+        await changed.promise
+      }
+    },
+    stop: async () => {
+      child.kill("SIGTERM")
+      await closed
+    },
+  }
+}
+
+/** What the examples write when all log-ins are done. */
+export interface LoginsDone {
+  readonly logins: number
+  /** What the provider counted. */
+  readonly requests: number
+  readonly byStatus: Readonly<Record<number, number>>
+}
+
+export const loginsDone = async (example: RunningExample): Promise<LoginsDone> => {
+  const [line] = await example.written(/^\{"logins".*\}$/m)
+  return JSON.parse(line) as LoginsDone
+}
