@@ -85,6 +85,7 @@ export const coreFloors: Readonly<Record<string, number>> = {
   "JsonObject.ts": 0,
   "JwksError.ts": 0,
   "JwksEvent.ts": 0,
+  "EventFeed.ts": 1,
   "JwksLog.ts": 1,
   "JwksRegistryService.ts": 0,
   "NoneHasIt.ts": 1,

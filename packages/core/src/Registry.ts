@@ -11,11 +11,9 @@ import * as FiberSet from "effect/FiberSet"
 import * as HttpClient from "effect/http/HttpClient"
 import * as HttpClientRequest from "effect/http/HttpClientRequest"
 import type * as Persistence from "effect/persistence/Persistence"
-import * as PubSub from "effect/PubSub"
 import * as Random from "effect/Random"
 import * as Result from "effect/Result"
 import type * as Scope from "effect/Scope"
-import * as Stream from "effect/Stream"
 import { FetchPermits } from "./cache/FetchPermits.ts"
 import { adopt, mayBeKept } from "./cache/Handover.ts"
 import type { HitSlot } from "./cache/HitSlot.ts"
@@ -24,6 +22,7 @@ import { RefreshScheduler } from "./cache/RefreshScheduler.ts"
 import type { Superseded } from "./cache/Resolving.ts"
 import { Snapshots } from "./cache/Snapshots.ts"
 import { TransportGuards } from "./http/Transport.ts"
+import { EventFeed } from "./EventFeed.ts"
 import * as Instant from "./Instant.ts"
 import {
   describeReason,
@@ -89,7 +88,7 @@ export const makeRegistry = Effect.fnUntraced(function* (
   metrics: JwksMetrics["Service"],
 ): Effect.fn.Return<JwksRegistryService & AnswersNow, InvalidRegistration, Scope.Scope> {
   const options = yield* Effect.fromResult(resolveOptions(given, yield* TransportGuards))
-  const events = yield* PubSub.sliding<JwksEvent>(options.eventBuffer)
+  const events = yield* EventFeed.make(options.eventBuffer)
   const context = yield* Effect.context<never>()
   const fork = yield* FiberSet.makeRuntime<never, void, never>()
   const scheduler = new RefreshScheduler()
@@ -112,7 +111,7 @@ export const makeRegistry = Effect.fnUntraced(function* (
     idleAfter: options.idleAfter,
   }
   const registry = new Registry(options, environment, metrics, events, context)
-  const closeSeries = metrics.openSnapshots(() => snapshots.reading())
+  const closeSeries = metrics.openRegistry(() => ({ ...snapshots.reading(), eventsDropped: events.dropped }))
   // Added last, so it runs first: waiters are told before their flights are interrupted.
   yield* Effect.addFinalizer(() =>
     Effect.andThen(
@@ -120,7 +119,7 @@ export const makeRegistry = Effect.fnUntraced(function* (
       Effect.flatMap(snapshots.close, (left) =>
         left === 0 ? Effect.void : Effect.logWarning(`${left} JWKS snapshots are left unwritten`),
       ),
-    ).pipe(Effect.andThen(PubSub.shutdown(events)), Effect.ensuring(Effect.sync(closeSeries))),
+    ).pipe(Effect.andThen(events.shutdown), Effect.ensuring(Effect.sync(closeSeries))),
   )
   fork(scheduler.run)
   if (!seal.outlivesProcess) {
@@ -144,7 +143,7 @@ class Registry {
   readonly #options: ResolvedOptions
   readonly #environment: CacheEnvironment
   readonly #metrics: JwksMetrics["Service"]
-  readonly #events: PubSub.PubSub<JwksEvent>
+  readonly #events: EventFeed
   readonly #context: Context.Context<never>
   readonly #clock: Clock.Clock
   readonly #tenants = new Map<string, Tenant>()
@@ -156,7 +155,7 @@ class Registry {
     options: ResolvedOptions,
     environment: CacheEnvironment,
     metrics: JwksMetrics["Service"],
-    events: PubSub.PubSub<JwksEvent>,
+    events: EventFeed,
     context: Context.Context<never>,
   ) {
     this.#options = options
@@ -218,7 +217,7 @@ class Registry {
             : Effect.succeed(entry.cache.status())
         }),
       allStatuses: Effect.sync(() => this.#entries().map(({ cache }) => cache.status())),
-      events: Stream.fromPubSub(this.#events),
+      events: this.#events.stream,
       persistAll: Effect.suspend(() =>
         this.#environment.snapshots.persistAll(() =>
           this.#entries().map(({ cache }) => ({ subject: cache.snapshotSubject, held: cache.held })),
@@ -342,10 +341,7 @@ class Registry {
         ),
       )
     }
-    // Only a full buffer takes an effect, which drops its oldest event.
-    if (!PubSub.publishUnsafe(this.#events, event)) {
-      Effect.runSyncWith(this.#context)(PubSub.publish(this.#events, event))
-    }
+    this.#events.publish(event)
   }
 
   // ---------------------------------------------------------------------------

@@ -63,6 +63,38 @@ describe.each([
     const logIns = () => receiver.spans.filter(({ name }) => name === "login")
     while (logIns().length < logins) await receiver.nextExport()
     expect(logIns().map(({ attributes }) => attributes["tenant"])).toEqual(Array.from({ length: logins }, () => "acme"))
+
+    const named = (name: string) => receiver.spans.filter((span) => span.name === name)
+    while (named("jwks.refresh").length < requests) await receiver.nextExport()
+    const refreshes = named("jwks.refresh")
+    expect(refreshes).toHaveLength(requests)
+    expect(refreshes.filter(({ parentSpanId }) => parentSpanId !== undefined)).toEqual([])
+    const forUnknownKids = refreshes.filter(({ attributes }) => attributes["jwks.refresh.trigger"] === "unknown_kid")
+    // Those that the budget lets through.
+    expect(forUnknownKids.length).toBeGreaterThan(0)
+    expect(forUnknownKids.filter(({ links }) => links.length !== 1)).toEqual([])
+    const outcomes = refreshes.map(({ attributes }) => attributes["jwks.refresh.outcome"])
+    const counted = (outcome: string) => outcomes.filter((one) => one === outcome).length
+    expect([counted("not_modified"), counted("failed")]).toEqual([notModified, failed])
+    expect(refreshes.filter(({ hasFailed }) => hasFailed)).toHaveLength(failed)
+
+    // One attempt each, below its refresh; and whoever missed is linked to it, below his own login.
+    const fetches = named("jwks.fetch")
+    expect(fetches).toHaveLength(requests)
+    expect(new Set(fetches.map(({ parentSpanId }) => parentSpanId))).toEqual(
+      new Set(refreshes.map(({ spanId }) => spanId)),
+    )
+    for (const { attributes, isClient } of fetches) {
+      expect(isClient).toBe(true)
+      expect(attributes).toMatchObject({ "http.request.method": "GET", "server.address": "127.0.0.1" })
+      expect([200, 304, 404]).toContain(Number(attributes["http.response.status_code"]))
+    }
+    const misses = new Map(named("jwks.resolveKey").map((span) => [span.spanId, span]))
+    expect(misses.size).toBe(valueOf(receiver, "jwks_cache_misses_total"))
+    const parents = new Set(logIns().map(({ spanId }) => spanId))
+    for (const link of refreshes.flatMap(({ links }) => links)) {
+      expect(parents).toContain(misses.get(link)?.parentSpanId)
+    }
     expect(receiver.services).toEqual(new Set(["shop"]))
   })
 })

@@ -214,7 +214,7 @@ export class ProviderCache {
       refreshes: this.#counts.refreshes,
       notModified: this.#counts.notModified,
       unknownKids: this.#counts.unknownKids,
-      keys: held === undefined ? 0 : usableKeys(held.jwks),
+      keys: held === undefined || this.#usability(this.#now()) === "Unusable" ? 0 : usableKeys(held.jwks),
       expiresAt: held?.expiresAt.wall ?? 0,
       refreshErrors: this.#counts.refreshErrors,
     }

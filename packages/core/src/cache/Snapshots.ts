@@ -9,7 +9,7 @@ import * as Result from "effect/Result"
 import * as Instant from "../Instant.ts"
 import { PersistenceFailed } from "../JwksError.ts"
 import type { JwksEventBody } from "../JwksEvent.ts"
-import type { SnapshotReading } from "../metrics/JwksMetrics.ts"
+import type { RegistryReading } from "../metrics/JwksMetrics.ts"
 import { storedKeys } from "../jwk/StoredKeys.ts"
 import { withinMachineTime } from "../persistence/MachineTime.ts"
 import { decode, encode, type SnapshotRule } from "../persistence/Snapshot.ts"
@@ -89,7 +89,7 @@ export class Snapshots {
   }
 
   /** Numbers for the metrics. */
-  reading(): SnapshotReading {
+  reading(): Omit<RegistryReading, "eventsDropped"> {
     return { ...this.#counts, unwritten: this.#writer.unwritten }
   }
 

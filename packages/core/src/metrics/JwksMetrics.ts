@@ -29,8 +29,8 @@ export interface ProviderReading {
   readonly refreshErrors: ReadonlyMap<string, number>
 }
 
-/** What a registry counts of its snapshots, as of now. */
-export interface SnapshotReading {
+/** What a registry counts that belongs to no provider, as of now. */
+export interface RegistryReading {
   /** Snapshots written or removed. */
   readonly writes: number
   /** Tries to write or remove that failed. */
@@ -42,6 +42,8 @@ export interface SnapshotReading {
   readonly ignored: number
   /** What is still to be written or removed. */
   readonly unwritten: number
+  /** Events that subscribers of the stream have lost. */
+  readonly eventsDropped: number
 }
 
 /** Labels of a provider's series; empty when the registry's `metricLabels` is `"none"`. */
@@ -63,8 +65,8 @@ export class JwksMetrics extends Context.Service<
   {
     /** Opens the series of a provider; `read` is called whenever somebody reads the metrics. */
     readonly open: (labels: ProviderLabels, read: () => ProviderReading) => ProviderMetrics
-    /** Opens the series of a registry's snapshots; what it answers with ends them. */
-    readonly openSnapshots: (read: () => SnapshotReading) => () => void
+    /** Opens the series of a registry; what it answers with ends them. */
+    readonly openRegistry: (read: () => RegistryReading) => () => void
   }
 >()("@effect-jwks/core/JwksMetrics") {
   /** Hands the numbers to Effect's metric registry, as found in the context of the layer. */
@@ -86,7 +88,7 @@ export class JwksMetrics extends Context.Service<
           held.add(group)
           return group.add(read, holder)
         },
-        openSnapshots: (read) => openSnapshots(context, read),
+        openRegistry: (read) => openRegistry(context, read),
       }
     }),
   )
@@ -94,7 +96,7 @@ export class JwksMetrics extends Context.Service<
   /** Measures nothing. */
   static readonly layerNoop: Layer.Layer<JwksMetrics> = Layer.succeed(JwksMetrics, {
     open: () => ({ flightEnded: () => {}, failedFor: () => {}, close: () => {} }),
-    openSnapshots: () => () => {},
+    openRegistry: () => () => {},
   })
 }
 
@@ -106,10 +108,10 @@ export class JwksMetrics extends Context.Service<
 const unitOf = (unit: string) => ({ unit })
 
 // -----------------------------------------------------------------------------
-// Snapshots
+// Registries
 // -----------------------------------------------------------------------------
 
-const snapshotCounters: ReadonlyArray<Counter<SnapshotReading>> = [
+const registryCounters: ReadonlyArray<Counter<RegistryReading>> = [
   {
     id: "jwks_cache_snapshot_writes_total",
     description: "Snapshots written or removed.",
@@ -135,11 +137,16 @@ const snapshotCounters: ReadonlyArray<Counter<SnapshotReading>> = [
     description: "Stored snapshots that were not used.",
     value: ({ ignored }) => ignored,
   },
+  {
+    id: "jwks_cache_events_dropped_total",
+    description: "Events that slow subscribers of the event stream have lost.",
+    value: ({ eventsDropped }) => eventsDropped,
+  },
 ]
 
-/** Who reads a metric registry's series of snapshots, and what those counted that have gone. */
-class SnapshotSeries {
-  readonly #readers = new Set<() => SnapshotReading>()
+/** Who reads a metric registry's series of registries of keys, and what those counted that have gone. */
+class RegistrySeries {
+  readonly #readers = new Set<() => RegistryReading>()
   readonly #gone = new Map<string, number>()
   readonly #registrations: ReadonlyArray<Metric.Registration>
 
@@ -149,7 +156,7 @@ class SnapshotSeries {
       attributes: unitOf("{snapshot}"),
     })
     this.#registrations = [
-      ...snapshotCounters.map(({ description, id, value }) =>
+      ...registryCounters.map(({ description, id, value }) =>
         register(context, Metric.counter(id, { description, incremental: true }), () => ({
           count: (this.#gone.get(id) ?? 0) + this.#sum(value),
           incremental: true,
@@ -159,35 +166,35 @@ class SnapshotSeries {
     ]
   }
 
-  add(read: () => SnapshotReading): void {
+  add(read: () => RegistryReading): void {
     this.#readers.add(read)
   }
 
   /** Whether nobody is left, so that the series have ended. */
-  remove(read: () => SnapshotReading): boolean {
+  remove(read: () => RegistryReading): boolean {
     const reading = read()
-    for (const { id, value } of snapshotCounters) this.#gone.set(id, (this.#gone.get(id) ?? 0) + value(reading))
+    for (const { id, value } of registryCounters) this.#gone.set(id, (this.#gone.get(id) ?? 0) + value(reading))
     this.#readers.delete(read)
     if (this.#readers.size > 0) return false
     for (const registration of this.#registrations) registration.remove()
     return true
   }
 
-  #sum(value: (reading: SnapshotReading) => number): number {
+  #sum(value: (reading: RegistryReading) => number): number {
     return Array.from(this.#readers).reduce((total, read) => total + value(read()), 0)
   }
 }
 
 /** Without labels: all registries of keys that share a metric registry share these series. */
-const snapshotSeriesOf = new WeakMap<object, SnapshotSeries>()
+const registrySeriesOf = new WeakMap<object, RegistrySeries>()
 
-const openSnapshots = (context: Context.Context<never>, read: () => SnapshotReading): (() => void) => {
+const openRegistry = (context: Context.Context<never>, read: () => RegistryReading): (() => void) => {
   const registry = Context.get(context, Metric.MetricRegistry)
-  const series = snapshotSeriesOf.get(registry) ?? new SnapshotSeries(context)
-  snapshotSeriesOf.set(registry, series)
+  const series = registrySeriesOf.get(registry) ?? new RegistrySeries(context)
+  registrySeriesOf.set(registry, series)
   series.add(read)
   return () => {
-    if (series.remove(read)) snapshotSeriesOf.delete(registry)
+    if (series.remove(read)) registrySeriesOf.delete(registry)
   }
 }
 

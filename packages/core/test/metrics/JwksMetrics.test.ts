@@ -77,13 +77,14 @@ describe("every series", () => {
   it.effect("says what it is, and what it is measured in", () =>
     Effect.gen(function* () {
       const { close, metrics } = yield* open
-      const endSnapshots = metrics.openSnapshots(() => ({
+      const endRegistry = metrics.openRegistry(() => ({
         writes: 0,
         writeErrors: 0,
         readErrors: 0,
         restored: 0,
         ignored: 0,
         unwritten: 0,
+        eventsDropped: 0,
       }))
       metrics.open(labels, () => reading(1)).flightEnded(0.1)
       const units: Record<string, string | undefined> = {}
@@ -99,7 +100,7 @@ describe("every series", () => {
         jwks_cache_snapshot_unwritten: "{snapshot}",
       })
       expect(yield* PrometheusMetrics.format()).not.toContain("unit=")
-      endSnapshots()
+      endRegistry()
       yield* close
       expect(yield* series).toEqual({})
     }).pipe(withOwnRegistry),

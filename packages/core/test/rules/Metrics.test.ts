@@ -107,8 +107,9 @@ describe("JwksMetrics.layer", () => {
       const names = new Set((yield* samples).map(({ name }) => name))
       for (const name of counterNames) assert.isTrue(names.has(name), name)
       for (const { labels, name } of yield* samples) {
-        // The store is everybody's.
-        if (!name.startsWith("jwks_cache_snapshot_")) assert.deepInclude(labels, { tenant: "acme", provider: "idp" })
+        // The store and the stream are everybody's.
+        if (!/^jwks_cache_(snapshot|events)_/.test(name))
+          assert.deepInclude(labels, { tenant: "acme", provider: "idp" })
         assert.match(name, /^jwks_cache_/)
       }
     }).pipe(isolated),
@@ -156,6 +157,11 @@ describe("JwksMetrics.layer", () => {
       yield* idp.keys.rotate()
       yield* registry.refresh("acme", "idp")
       assert.strictEqual(yield* read("jwks_cache_keys"), 2)
+      yield* idp.faults.status(404)
+      yield* TestClock.adjust(minutes(70) - 1)
+      assert.strictEqual(yield* read("jwks_cache_keys"), 2)
+      yield* TestClock.adjust(1)
+      assert.strictEqual(yield* read("jwks_cache_keys"), 0, "past the stale window they are of no use")
     }).pipe(isolated),
   )
 

@@ -24,6 +24,14 @@ export interface ReceivedMetric {
 
 export interface ReceivedSpan {
   readonly name: string
+  readonly traceId: string
+  readonly spanId: string
+  /** Absent for a root span. */
+  readonly parentSpanId?: string
+  /** Spans of other traces that it is linked to. */
+  readonly links: ReadonlyArray<string>
+  readonly isClient: boolean
+  readonly hasFailed: boolean
   readonly attributes: Readonly<Record<string, unknown>>
 }
 
@@ -62,6 +70,16 @@ interface Metric {
   readonly gauge?: { readonly dataPoints: ReadonlyArray<DataPoint> }
   readonly histogram?: { readonly dataPoints: ReadonlyArray<DataPoint> }
 }
+interface Span {
+  readonly name: string
+  readonly traceId: string
+  readonly spanId: string
+  readonly parentSpanId?: string
+  readonly kind?: number
+  readonly status?: { readonly code?: number }
+  readonly links?: ReadonlyArray<{ readonly spanId: string }>
+  readonly attributes?: ReadonlyArray<KeyValue>
+}
 interface Resource {
   readonly attributes?: ReadonlyArray<KeyValue>
 }
@@ -73,7 +91,7 @@ interface ExportRequest {
   readonly resourceSpans?: ReadonlyArray<{
     readonly resource: Resource
     readonly scopeSpans: ReadonlyArray<{
-      readonly spans: ReadonlyArray<{ readonly name: string; readonly attributes?: ReadonlyArray<KeyValue> }>
+      readonly spans: ReadonlyArray<Span>
     }>
   }>
 }
@@ -82,6 +100,29 @@ const attributesOf = (pairs: ReadonlyArray<KeyValue> = []) =>
   Object.fromEntries(pairs.map(({ key, value }) => [key, value.stringValue ?? value.intValue ?? value.boolValue]))
 
 const cumulative = 2
+const kindClient = 3
+const statusError = 2
+
+const receivedSpan = ({
+  attributes,
+  kind,
+  links = [],
+  name,
+  parentSpanId,
+  spanId,
+  status,
+  traceId,
+}: Span): ReceivedSpan => ({
+  name,
+  traceId,
+  spanId,
+  // Some exporters write none as an empty text.
+  ...(parentSpanId !== undefined && parentSpanId !== "" && { parentSpanId }),
+  links: links.map((link) => link.spanId),
+  isClient: kind === kindClient,
+  hasFailed: status?.code === statusError,
+  attributes: attributesOf(attributes),
+})
 
 const received = ({ description = "", gauge, histogram, name, sum, unit = "" }: Metric): ReceivedMetric => ({
   name,
@@ -110,9 +151,7 @@ export const startOtlpReceiver = async (): Promise<OtlpReceiver> => {
     const all = resourceMetrics.flatMap(({ scopeMetrics }) => scopeMetrics.flatMap((scope) => scope.metrics))
     if (all.length > 0) metrics = new Map(all.map((metric) => [metric.name, received(metric)]))
     for (const { scopeSpans } of resourceSpans) {
-      for (const { attributes, name } of scopeSpans.flatMap((scope) => scope.spans)) {
-        spans.push({ name, attributes: attributesOf(attributes) })
-      }
+      spans.push(...scopeSpans.flatMap((scope) => scope.spans.map(receivedSpan)))
     }
     const before = arrived
     arrived = Promise.withResolvers<void>()
