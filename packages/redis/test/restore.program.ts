@@ -12,9 +12,9 @@ const runs = Number(process.argv[2] ?? 1)
 const program = Effect.gen(function* () {
   for (let run = 0; run < runs; run++) {
     const server = yield* startRedis()
-    const { measured, ratio, requests } = yield* measureRestore(server)
+    const { best, measured, median, requests } = yield* measureRestore(server)
     for (const pair of measured) console.log(describePair(pair))
-    console.log(`median ratio ${ratio.toFixed(3)}, ${requests} requests upstream`)
+    console.log(`ratio: median ${median.toFixed(3)}, best ${best.toFixed(3)}; ${requests} requests upstream`)
   }
 })
 
