@@ -1,18 +1,30 @@
 /**
- * Which events are worth a log line, and how it reads. Logs tell changes, never single calls.
+ * How an event reads, and which events are worth a log line. Logs tell changes, never single calls.
  */
 import * as DateTime from "effect/DateTime"
 import { describeReason, quote } from "./JwksError.ts"
 import type { JwksEvent } from "./JwksEvent.ts"
 
-/** A log line; tenant and provider are annotations. */
+/** A log line; tenant and provider are annotations. Holds no query string, and what came from outside is quoted. */
 export interface LogLine {
   readonly level: "Debug" | "Info" | "Warn" | "Error"
   readonly message: string
 }
 
-/** The line for an event, if it has one. */
+/** The line for an event, if it is worth one in the log. */
 export const logLine = (event: JwksEvent): LogLine | undefined => {
+  switch (event._tag) {
+    case "RefreshSucceeded":
+    case "SnapshotRestored":
+    case "UnknownKid":
+      return undefined
+    default:
+      return describeEvent(event)
+  }
+}
+
+/** The line for any event: for whoever shows all of them, such as a timeline. */
+export const describeEvent = (event: JwksEvent): LogLine => {
   switch (event._tag) {
     case "RefreshFailed":
       return {
@@ -65,9 +77,20 @@ export const logLine = (event: JwksEvent): LogLine | undefined => {
     case "ProviderUnregistered":
       return { level: "Debug", message: "provider unregistered" }
     case "RefreshSucceeded":
+      return {
+        level: "Debug",
+        message: `JWKS ${event.notModified ? "confirmed" : "fetched"} in ${Math.round(event.durationMillis)} ms: ${event.keys} keys, fresh until ${iso(event.expiresAt)}`,
+      }
     case "SnapshotRestored":
+      return {
+        level: "Info",
+        message: `JWKS restored from its snapshot: ${event.keys} keys, fetched at ${iso(event.fetchedAt)}`,
+      }
     case "UnknownKid":
-      return undefined
+      return {
+        level: "Debug",
+        message: `somebody asked for ${event.kid === undefined ? "a key without kid" : `kid ${quote(event.kid)}`}, which the set lacks${event.confirmed ? "" : "; not confirmed by the provider"}`,
+      }
   }
 }
 

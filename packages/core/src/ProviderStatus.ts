@@ -1,6 +1,7 @@
 /**
  * The read model: how one provider stands. All times are epoch milliseconds.
  */
+import type { Jwk } from "./jwk/Jwk.ts"
 import type { DroppedKey } from "./jwk/Jwks.ts"
 import type { UnavailableReason } from "./JwksError.ts"
 import type { Freshness } from "./Resolved.ts"
@@ -21,6 +22,8 @@ export interface ProviderStatus {
     readonly alg: string | undefined
     readonly use: string | undefined
     readonly thumbprint: string
+    /** The frozen key as it was published: public members only. */
+    readonly jwk: Jwk
   }>
   readonly dropped: ReadonlyArray<DroppedKey>
   readonly fetchedAt?: number

@@ -33,6 +33,7 @@ export const statusOf = (
       alg: jwk.alg,
       use: jwk.use,
       thumbprint,
+      jwk,
     })),
     dropped: held?.jwks.dropped ?? [],
     ...(held !== undefined && {
