@@ -7,13 +7,13 @@ import * as Effect from "effect/Effect"
 import * as HttpApiClient from "effect/http-api/HttpApiClient"
 import * as HttpClient from "effect/http/HttpClient"
 import * as HttpClientRequest from "effect/http/HttpClientRequest"
-import * as HttpRouter from "effect/http/HttpRouter"
+import type * as HttpRouter from "effect/http/HttpRouter"
 import type * as HttpServer from "effect/http/HttpServer"
 import * as Layer from "effect/Layer"
 import type * as Redacted from "effect/Redacted"
 import type { JwksAdminOptions } from "./AdminOptions.ts"
 import { type AdminSettings, resolveSettings } from "./internal/AdminSettings.ts"
-import { mount } from "./internal/Mount.ts"
+import { mount, serveAlone } from "./internal/Mount.ts"
 import { Timeline } from "./internal/Timeline.ts"
 import { JwksAdminApi } from "./JwksAdminApi.ts"
 
@@ -64,10 +64,7 @@ export const layer = (
   options: JwksAdminOptions,
 ): Layer.Layer<never, InvalidRegistration, HttpServer.HttpServer | JwksRegistry> =>
   checked(options, (settings) =>
-    endStreams.pipe(
-      Layer.provideMerge(HttpRouter.serve(mount(settings), { disableLogger: true, disableListenLog: true })),
-      Layer.provide(Timeline.layer),
-    ),
+    endStreams.pipe(Layer.provideMerge(serveAlone(settings)), Layer.provide(Timeline.layer)),
   )
 
 /** The same with options from effect's `Config`; a `ConfigError` names the key. */

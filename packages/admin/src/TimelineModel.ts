@@ -24,6 +24,9 @@ export const TimelinePage = Schema.Struct({
   dropped: Schema.Int.annotate({ description: "Events that the buffer has let go since it was opened." }),
 }).annotate({ identifier: "TimelinePage" })
 
+/** Events of the buffer, newest first. */
+export type TimelinePage = typeof TimelinePage.Type
+
 /** How many events a subscriber has missed. */
 export const Dropped = Schema.Struct({ dropped: Schema.Int })
 

@@ -7,7 +7,7 @@ import * as SecureRandom from "effect/crypto/SecureRandom"
 import * as Effect from "effect/Effect"
 import * as HttpApiBuilder from "effect/http-api/HttpApiBuilder"
 import * as HttpApiSecurity from "effect/http-api/HttpApiSecurity"
-import type * as HttpServerRequest from "effect/http/HttpServerRequest"
+import * as HttpServerRequest from "effect/http/HttpServerRequest"
 import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
 import { Unauthorized } from "../AdminErrors.ts"
@@ -47,10 +47,10 @@ export class Access extends Context.Service<
     /** The same, for the request under way. */
     readonly admitsRequest: (
       group: string | undefined,
-    ) => Effect.Effect<boolean, never, HttpServerRequest.HttpServerRequest | HttpServerRequest.ParsedSearchParams>
+    ) => Effect.Effect<boolean, never, HttpServerRequest.HttpServerRequest>
   }
 >()("@effect-jwks/admin/Access") {
-  static readonly layer = ({ open, token }: AdminSettings): Layer.Layer<Access> =>
+  static readonly layer = ({ open, token }: Pick<AdminSettings, "open" | "token">): Layer.Layer<Access> =>
     Layer.effect(
       Access,
       Effect.map(token === undefined ? Effect.succeed(noToken) : makeTokenCheck(token), (isRight) => {
@@ -64,7 +64,10 @@ export class Access extends Context.Service<
     )
 }
 
-const bearerOfRequest = HttpApiBuilder.securityDecode(HttpApiSecurity.bearer)
+/** From the header, as the definition's guard has it; a query is never looked at. */
+const bearerOfRequest = HttpApiBuilder.securityDecode(HttpApiSecurity.bearer).pipe(
+  Effect.provideService(HttpServerRequest.ParsedSearchParams, {}),
+)
 
 /** The definition's guard. */
 export const authorizationLayer: Layer.Layer<Authorization, never, Access> = Layer.effect(

@@ -8,6 +8,7 @@ import * as HttpApiBuilder from "effect/http-api/HttpApiBuilder"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
 import * as Layer from "effect/Layer"
 import * as PrometheusMetrics from "effect/observability/PrometheusMetrics"
+import * as Stream from "effect/Stream"
 import { ProviderNotRegistered, ProviderUnavailable } from "../AdminErrors.ts"
 import type { ReadinessPolicy } from "../AdminOptions.ts"
 import { JwksAdminApi } from "../JwksAdminApi.ts"
@@ -48,12 +49,16 @@ const read = HttpApiBuilder.group(
       events: ({ query: { before, limit = 100 } }) =>
         Effect.sync(() => ({ items: timeline.newest(limit, before), dropped: timeline.dropped })),
       stream: ({ headers, query: { after } }) =>
-        Effect.sync(() =>
-          HttpServerResponse.stream(eventStream(timeline, idOf(headers["last-event-id"]) ?? after), {
-            contentType: "text/event-stream",
-            // Proxies that collect answers would hold events back.
-            headers: { "x-accel-buffering": "no" },
-          }),
+        Effect.map(Effect.context<never>(), (context) =>
+          HttpServerResponse.stream(
+            // The body is read where the request is no more: its clock goes with it.
+            Stream.provideContext(eventStream(timeline, idOf(headers["last-event-id"]) ?? after), context),
+            {
+              contentType: "text/event-stream",
+              // Proxies that collect answers would hold events back.
+              headers: { "x-accel-buffering": "no" },
+            },
+          ),
         ),
     })
   }),
@@ -93,7 +98,7 @@ const health = (policy: ReadinessPolicy) =>
       const registry = yield* JwksRegistry
       return handlers.handleAll({
         live: () => Effect.succeed({ alive: true as const }),
-        ready: () => Effect.map(registry.allStatuses, (statuses) => readinessOf(policy, statuses)),
+        ready: () => readinessOf(registry, policy),
       })
     }),
   )

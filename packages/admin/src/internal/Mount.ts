@@ -83,39 +83,50 @@ const privateRouter = HttpRouter.make.pipe(
   Effect.provideService(HttpRouter.RouterConfig, { maxParamLength: 128, ignoreTrailingSlash: false }),
 )
 
-/** The address of the page is that with the slash: its URLs are relative. */
-const lacksSlash = ({ originalUrl }: HttpServerRequest.HttpServerRequest): boolean =>
-  !(/^[^?#]*/.exec(originalUrl)?.[0] ?? "").endsWith("/")
+const pathOf = (url: string): string => /^[^?#]*/.exec(url)?.[0] ?? ""
 
-/** Mounts the API at the settings' path. */
+/** Asks for the page without the slash at its end, where its relative URLs would lead past the API. */
+const lacksSlash = ({ method, originalUrl, url }: HttpServerRequest.HttpServerRequest): boolean =>
+  method === "GET" && pathOf(url) === "/" && !pathOf(originalUrl).endsWith("/")
+
+/** Everything behind the door: whatever comes, the answer has the headers, and nothing fails but by a defect. */
+const makeAnswer = Effect.fnUntraced(function* ({ readiness, ...access }: AdminSettings) {
+  const inner = yield* privateRouter
+  const routes = Layer.merge(HttpApiBuilder.layer(JwksAdminApi), extraRoutes).pipe(
+    Layer.provide(handlersLayer(readiness)),
+    Layer.provide([authorizationLayer, parameterErrorsLayer]),
+    Layer.provideMerge(Access.layer(access)),
+    Layer.provide([Layer.succeed(HttpRouter.HttpRouter, inner), HttpServer.layerServices]),
+  )
+  const context = Context.pick(Access)(yield* Layer.build(routes))
+  return inner.asHttpEffect().pipe(
+    Effect.catch((error) => (isNoRoute(error) ? noRoute : Effect.die(error))),
+    Effect.provideContext(context),
+    HttpEffect.withPreResponseHandler(guardHeaders),
+  )
+})
+
+/** Mounts the API at the settings' path in the application's router. */
 export const mount = (
   settings: AdminSettings,
 ): Layer.Layer<never, never, HttpRouter.HttpRouter | JwksRegistry | Timeline> =>
   HttpRouter.use((router) =>
     Effect.gen(function* () {
-      const inner = yield* privateRouter
-      const routes = Layer.merge(HttpApiBuilder.layer(JwksAdminApi), extraRoutes).pipe(
-        Layer.provide(handlersLayer(settings.readiness)),
-        Layer.provide([authorizationLayer, parameterErrorsLayer]),
-        Layer.provideMerge(Access.layer(settings)),
-        Layer.provide([Layer.succeed(HttpRouter.HttpRouter, inner), HttpServer.layerServices]),
-      )
-      const access = Context.pick(Access)(yield* Layer.build(routes))
-      const answer = inner.asHttpEffect().pipe(
-        Effect.catch((error) => (isNoRoute(error) ? noRoute : Effect.die(error))),
-        Effect.provideContext(access),
-        HttpEffect.withPreResponseHandler(guardHeaders),
-      )
+      const answer = yield* makeAnswer(settings)
       const name = settings.path.slice(settings.path.lastIndexOf("/") + 1)
       const toThePage = HttpServerResponse.empty({ status: 308, headers: { location: `${name}/` } }).pipe(
         HttpServerResponse.setHeaders(securityHeaders),
       )
       yield* router
         .prefixed(settings.path)
-        .add("*", "/*", (request) =>
-          settings.path !== "" && request.url === "/" && request.method === "GET" && lacksSlash(request)
-            ? Effect.succeed(toThePage)
-            : answer,
-        )
+        .add("*", "/*", (request) => (settings.path !== "" && lacksSlash(request) ? Effect.succeed(toThePage) : answer))
     }),
   )
+
+/** Serves the API alone; without a path also what no router can read, such as `/%`, is answered behind the door. */
+export const serveAlone = (
+  settings: AdminSettings,
+): Layer.Layer<never, never, HttpServer.HttpServer | JwksRegistry | Timeline> =>
+  settings.path === ""
+    ? Layer.unwrap(Effect.map(makeAnswer(settings), (answer) => HttpServer.serve(answer)))
+    : HttpRouter.serve(mount(settings), { disableLogger: true, disableListenLog: true })
