@@ -35,6 +35,26 @@ const checked = <A, E, R>(
  *
  * A server that closes waits for the answers under way, and an event stream is one without an end: give it a short
  * `gracefulShutdownTimeout`. {@link layer} ends them by itself.
+ *
+ * **Example** (Nothing without the token)
+ *
+ * ```ts
+ * import { JwksAdmin } from "@effect-jwks/admin"
+ * import { TestRegistry } from "@effect-jwks/testing"
+ * import * as HttpRouter from "effect/http/HttpRouter"
+ * import * as Layer from "effect/Layer"
+ * import * as Redacted from "effect/Redacted"
+ *
+ * const token = "a-token-that-nobody-guesses"
+ * const Admin = JwksAdmin.routes({ token: Redacted.make(token), path: "/admin/jwks" })
+ * const { dispose, handler } = HttpRouter.toWebHandler(Layer.provide(Admin, TestRegistry.layer()))
+ *
+ * const url = "http://shop.test/admin/jwks/api/providers"
+ * const stranger = await handler(new Request(url))
+ * const operator = await handler(new Request(url, { headers: { authorization: `Bearer ${token}` } }))
+ * const statuses = [stranger.status, operator.status] // => [401, 200]
+ * await dispose()
+ * ```
  */
 export const routes = (
   options: JwksAdminOptions,

@@ -5,7 +5,7 @@ import { assert, describe, it } from "@effect/vitest"
 import type { OpenGroup } from "@effect-jwks/admin"
 import * as Effect from "effect/Effect"
 import * as Logger from "effect/Logger"
-import { openAdmin, ownMetrics, settle, token, wrongToken } from "./support/OpenAdmin.ts"
+import { openAdmin, openAdminOn, ownMetrics, settle, token, toldRegistry, wrongToken } from "./support/OpenAdmin.ts"
 
 /** A route, what the token opens there, and what opens it without. */
 interface Route {
@@ -188,6 +188,22 @@ describe("the token", () => {
       const all = [...answers, ...logged.map((line) => JSON.stringify(line))].join("\n")
       for (const secret of [token, wrongToken, "secret=query"]) assert.notInclude(all, secret)
     }).pipe(ownMetrics),
+  )
+})
+
+describe("a defect", () => {
+  it.effect("is a 500 without a word, and with every header", () =>
+    Effect.gen(function* () {
+      const { registry } = yield* toldRegistry()
+      const broken = { ...registry, allStatuses: Effect.die(new Error("a word")) }
+      const { ask } = yield* openAdminOn(broken)
+      for (const path of ["/api/providers", "/health/ready"]) {
+        const response = yield* ask(path)
+        assert.strictEqual(response.status, 500)
+        assertHeaders(response, path)
+        assert.strictEqual(yield* textOf(response), "")
+      }
+    }).pipe(Effect.provide(Logger.layer([]))),
   )
 })
 

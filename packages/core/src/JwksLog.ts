@@ -79,12 +79,12 @@ export const describeEvent = (event: JwksEvent): LogLine => {
     case "RefreshSucceeded":
       return {
         level: "Debug",
-        message: `JWKS ${event.notModified ? "confirmed" : "fetched"} in ${Math.round(event.durationMillis)} ms: ${event.keys} keys, fresh until ${iso(event.expiresAt)}`,
+        message: `JWKS ${event.notModified ? "confirmed" : "fetched"} in ${Math.round(event.durationMillis)} ms, fresh until ${iso(event.expiresAt)}; usable keys: ${event.keys}`,
       }
     case "SnapshotRestored":
       return {
         level: "Info",
-        message: `JWKS restored from its snapshot: ${event.keys} keys, fetched at ${iso(event.fetchedAt)}`,
+        message: `JWKS restored from its snapshot, fetched at ${iso(event.fetchedAt)}; usable keys: ${event.keys}`,
       }
     case "UnknownKid":
       return {

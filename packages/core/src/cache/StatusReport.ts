@@ -12,23 +12,20 @@ type Draft = { -readonly [Member in keyof ProviderStatus]: ProviderStatus[Member
 
 type StatusKeys = ProviderStatus["keys"]
 
-/** A set is asked for far more often than it changes, and there may be ten thousand of them. */
+/** A set is looked at far more often than it changes, and there may be ten thousand of them; frozen, since all looks share it. */
 const keysOfSet = new WeakMap<ParsedJwks, StatusKeys>()
 
-const noKeys: StatusKeys = []
+const noKeys: StatusKeys = Object.freeze([])
 
 const keysOf = (jwks: ParsedJwks | undefined): StatusKeys => {
   if (jwks === undefined) return noKeys
   const known = keysOfSet.get(jwks)
   if (known !== undefined) return known
-  const keys = jwks.keys.map(({ jwk, kid, thumbprint }) => ({
-    kid,
-    kty: jwk.kty,
-    alg: jwk.alg,
-    use: jwk.use,
-    thumbprint,
-    jwk,
-  }))
+  const keys = Object.freeze(
+    jwks.keys.map(({ jwk, kid, thumbprint }) =>
+      Object.freeze({ kid, kty: jwk.kty, alg: jwk.alg, use: jwk.use, thumbprint, jwk }),
+    ),
+  )
   keysOfSet.set(jwks, keys)
   return keys
 }
