@@ -19,7 +19,7 @@ import * as Persistence from "effect/persistence/Persistence"
 import * as Redacted from "effect/Redacted"
 import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
-import { createServer, request as httpRequest } from "node:http"
+import { createServer, type IncomingMessage, request as httpRequest } from "node:http"
 import { ownMetrics, token, wrongToken } from "./support/OpenAdmin.ts"
 
 /** A server on a free port of this machine, and a registry with one provider on another. */
@@ -163,6 +163,62 @@ describe("A server of its own", () => {
       // A server that waits for them would take 20 seconds.
       yield* Effect.timeout(Scope.close(scope, Exit.void), "5 seconds")
       assert.isNotEmpty(yield* Fiber.join(reading))
+    }).pipe(ownMetrics),
+  )
+})
+
+describe("A client that does not read", () => {
+  it.live("slows neither the registry nor others, and is told what it missed", () =>
+    Effect.gen(function* () {
+      const { origin, port, registry } = yield* serveAlone()
+      const client = yield* clientOf(origin)
+      const start = (yield* client.read.events({ query: { limit: 1 } })).items[0]?.id ?? assert.fail("no event")
+      const stuck = yield* Effect.callback<IncomingMessage>((resume) => {
+        httpRequest(
+          {
+            port,
+            host: "127.0.0.1",
+            path: `/api/events/stream?after=${start}`,
+            headers: { authorization: `Bearer ${token}` },
+          },
+          // Nobody listens to its data, so the socket fills up.
+          (response) => resume(Effect.succeed(response)),
+        ).end()
+      })
+      const rounds = 20_000
+      for (let n = 0; n < rounds; n++) {
+        yield* registry.unregister("acme", "idp")
+        yield* registry.register({
+          tenant: "acme",
+          provider: "idp",
+          jwksUrl: `${origin}/none`,
+          requireHttps: false,
+          warm: false,
+        })
+        if (n % 100 === 0) yield* Effect.promise(() => new Promise((resolve) => setImmediate(resolve)))
+      }
+      const newest = (yield* client.read.events({ query: { limit: 1 } })).items[0]?.id ?? assert.fail("no event")
+      assert.isAtLeast(newest - start, 2 * rounds)
+
+      let [dropped, received, last, text] = [0, 0, start, ""]
+      yield* Effect.promise(async () => {
+        for await (const chunk of stuck) {
+          text += String(chunk)
+          for (let end = text.indexOf("\n\n"); end >= 0; end = text.indexOf("\n\n")) {
+            const frame = text.slice(0, end)
+            text = text.slice(end + 2)
+            dropped += Number(/^event: dropped\ndata: \{"dropped":(\d+)\}$/.exec(frame)?.[1] ?? 0)
+            const id = /^id: (\d+)\n/.exec(frame)?.[1]
+            if (id === undefined) continue
+            received += 1
+            assert.isAbove(Number(id), last)
+            last = Number(id)
+          }
+          if (last >= newest) break
+        }
+      })
+      assert.isAbove(dropped, 0)
+      assert.strictEqual(received + dropped, last - start)
     }).pipe(ownMetrics),
   )
 })
