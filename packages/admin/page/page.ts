@@ -1,6 +1,7 @@
 /**
  * The page: what it is made of, and how news travels between the parts.
  */
+import { inBackground } from "./net/Background.ts"
 import { hasRestarted, mergeEvents } from "./model/EventLog.ts"
 import { firstQuery } from "./model/ListQuery.ts"
 import type { ListQuery } from "./model/ListQuery.ts"
@@ -85,7 +86,7 @@ const ask = (query: ListQuery): void => {
   controls.showQuery(query)
   setAttribute(grid, "aria-busy", "true")
   list.toTop()
-  void pages.ask(query)
+  inBackground(pages.ask(query))
 }
 const controls = new ListControls(() => pages.query, ask, announcer)
 
@@ -112,13 +113,13 @@ const takeEvents = (arrived: ReadonlyArray<TimelineEvent>): void => {
 
 /** The newest events from the buffer: at the start, and where the stream may have left something out. */
 const readNewestEvents = async (): Promise<void> => {
+  const before = events
   try {
     const answer = await api.events(eventPage)
-    const isAnew = hasRestarted(events, answer.items, true)
-    if (isAnew || events.length === 0) {
-      events = []
-      hasOlderEvents = answer.items.length === eventPage
-    }
+    // Compared with what was known when it was asked: the stream may have brought newer ones since.
+    const isAnew = hasRestarted(before, answer.items, true)
+    if (isAnew) events = events.filter((event) => !before.includes(event))
+    if (isAnew || before.length === 0) hasOlderEvents = answer.items.length === eventPage
     takeEvents(answer.items)
     if (isAnew) stream.resumeAfter(answer.items[0]?.id)
   } catch (error) {
@@ -139,7 +140,7 @@ const stream = new LiveStream(api, {
     if (!isAgain) return
     touchesDetail = true
     refetch.ask()
-    void readNewestEvents()
+    inBackground(readNewestEvents())
   },
   onEvent: (event) => {
     if (hasRestarted(events, [event], false)) events = []
@@ -150,7 +151,7 @@ const stream = new LiveStream(api, {
     dropped += count
     touchesDetail = true
     refetch.ask()
-    void readNewestEvents()
+    inBackground(readNewestEvents())
   },
   onUnauthorized: () => lock("wrong"),
 })
@@ -238,7 +239,7 @@ const lock = (reason: SignInReason): void => {
   pages.clear()
   showSession()
   showRoute()
-  void askAndEnter(why)
+  inBackground(askAndEnter(why))
 }
 
 const askAndEnter = async (reason: SignInReason): Promise<void> => {
@@ -250,7 +251,7 @@ byId("log-out", HTMLElement).addEventListener("click", () => {
   // A new page is the surest way to keep nothing of what was shown.
   location.reload()
 })
-byId("enter-token", HTMLElement).addEventListener("click", () => void askAndEnter("needed"))
+byId("enter-token", HTMLElement).addEventListener("click", () => inBackground(askAndEnter("needed")))
 byId("skip", HTMLElement).addEventListener("click", (event) => {
   // The fragment is the route, so the link must not change it.
   event.preventDefault()
@@ -282,4 +283,4 @@ const isShell = performance
   .getEntriesByType("navigation")
   .some((entry) => entry instanceof PerformanceNavigationTiming && entry.responseStatus === 401)
 if (isShell && session.token === undefined) lock("needed")
-else void enter()
+else inBackground(enter())

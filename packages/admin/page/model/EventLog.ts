@@ -55,7 +55,5 @@ const keyTags: ReadonlySet<string> = new Set(["KeysChanged", "KeyDropped", "Unkn
 export const isShown = (event: TimelineEvent, filter: EventFilter, search: string): boolean => {
   if (filter === "keys" && !keyTags.has(event.tag)) return false
   if (filter === "problems" && event.level !== "warn" && event.level !== "error") return false
-  return (
-    search === "" || `${event.tenant}/${event.provider} ${event.tag} ${event.text}`.toLowerCase().includes(search)
-  )
+  return search === "" || `${event.tenant}/${event.provider} ${event.tag} ${event.text}`.toLowerCase().includes(search)
 }

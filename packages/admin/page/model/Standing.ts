@@ -36,6 +36,10 @@ export const activityText = (summary: ProviderSummary): string => {
   }
 }
 
+/** The failure's message without the provider's own URL, which would fill a row and push out what went wrong. */
+export const shortMessage = ({ failure, url }: ProviderSummary): string =>
+  failure === undefined ? "" : failure.message.replace(url, "\u2026")
+
 /** When the provider is fetched next: the attempt after a failure, or the refresh ahead of expiry. */
 export const nextAttemptAt = (summary: ProviderSummary): number | undefined =>
   summary.failure?.nextAttemptAt ?? summary.nextRefreshAt

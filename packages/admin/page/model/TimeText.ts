@@ -3,8 +3,6 @@
  */
 
 const second = 1_000
-const minute = 60 * second
-const hour = 60 * minute
 
 const two = (large: number, largeUnit: string, small: number, smallUnit: string): string =>
   small === 0 ? `${large} ${largeUnit}` : `${large} ${largeUnit} ${small} ${smallUnit}`

@@ -68,11 +68,7 @@ export class AdminApi {
 
   /** Events before the id `before`, the newest without it. */
   events(limit: number, before?: number): Promise<EventsAnswer> {
-    return this.#json(
-      `api/events?limit=${limit}${before === undefined ? "" : `&before=${before}`}`,
-      isEventsAnswer,
-      {},
-    )
+    return this.#json(`api/events?limit=${limit}${before === undefined ? "" : `&before=${before}`}`, isEventsAnswer, {})
   }
 
   /** The open stream of the events after the id `after`. */

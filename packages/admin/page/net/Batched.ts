@@ -2,6 +2,7 @@
  * Work that many things ask for and that is done once for all of them: soon after the first asks, and not more often
  * than every `gap` milliseconds. It rests while nobody looks at the page.
  */
+import { inBackground } from "./Background.ts"
 export class Batched {
   readonly #work: () => Promise<void>
   readonly #gap: number
@@ -33,7 +34,7 @@ export class Batched {
     const wait = Math.max(60, this.#earliest - Date.now())
     this.#timer = setTimeout(() => {
       this.#timer = undefined
-      void this.#run()
+      inBackground(this.#run())
     }, wait)
   }
 

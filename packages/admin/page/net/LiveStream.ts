@@ -2,6 +2,7 @@
  * The stream of events, kept open: it resumes after the last event that it saw, waits longer after every failure, and
  * gives up a connection that has gone silent.
  */
+import { inBackground } from "./Background.ts"
 import { reconnectDelay } from "../model/Backoff.ts"
 import { EventStreamText } from "../model/EventStreamText.ts"
 import type { StreamMessage } from "../model/EventStreamText.ts"
@@ -47,7 +48,7 @@ export class LiveStream {
     this.#after = after
     const running = new AbortController()
     this.#running = running
-    void this.#keepOpen(running.signal)
+    inBackground(this.#keepOpen(running.signal))
   }
 
   stop(): void {

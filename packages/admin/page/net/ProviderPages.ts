@@ -24,8 +24,8 @@ export class ProviderPages {
   readonly #api: AdminApi
   readonly #clock: ServerClock
   readonly #listener: ProviderPagesListener
-  #pages = new Map<number, Page>()
-  #inFlight = new Map<number, number>()
+  readonly #pages = new Map<number, Page>()
+  readonly #inFlight = new Map<number, number>()
   #query: ListQuery
   #asking = new AbortController()
   #requests = 0

@@ -8,7 +8,7 @@ const gap = 10_000
 export class Announcer {
   readonly #region: Element
   #waiting: Array<string> = []
-  #timer: ReturnType<typeof setTimeout> | undefined
+  #isPlanned = false
   #spokenAt = -gap
 
   constructor(region: Element) {
@@ -24,11 +24,13 @@ export class Announcer {
   /** A change; several within a while become one sentence. */
   report(sentence: string): void {
     this.#waiting.push(sentence)
-    this.#timer ??= setTimeout(() => this.#speak(), Math.max(500, this.#spokenAt + gap - Date.now()))
+    if (this.#isPlanned) return
+    this.#isPlanned = true
+    setTimeout(() => this.#speak(), Math.max(500, this.#spokenAt + gap - Date.now()))
   }
 
   #speak(): void {
-    this.#timer = undefined
+    this.#isPlanned = false
     this.#spokenAt = Date.now()
     const [first, ...others] = this.#waiting
     this.#waiting = []

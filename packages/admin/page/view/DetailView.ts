@@ -1,6 +1,7 @@
 /**
  * One provider in full: a panel over the page, with the button that forces a refresh.
  */
+import { inBackground } from "../net/Background.ts"
 import { keyChanges } from "../model/KeyChanges.ts"
 import { countText, pluralText, ratioText } from "../model/NumberText.ts"
 import { activityText, healthAt, nextAttemptAt } from "../model/Standing.ts"
@@ -54,7 +55,12 @@ const keyItem = (key: KeyRow): HTMLElement =>
         text === undefined ? [] : [element("span", { class: "tag" }, text)],
       ),
     ),
-    element("div", { class: "key-line faint" }, "thumbprint ", element("code", { class: "thumbprint" }, key.thumbprint)),
+    element(
+      "div",
+      { class: "key-line faint" },
+      "thumbprint ",
+      element("code", { class: "thumbprint" }, key.thumbprint),
+    ),
     ...(key.jwk === undefined
       ? [element("p", { class: "faint" }, "The public key is shown while the set is usable.")]
       : [
@@ -101,7 +107,7 @@ export class DetailView {
   #name: ProviderName | undefined
   #detail: ProviderDetail | undefined
   #loading = new AbortController()
-  #drawn = new Map<string, string>()
+  readonly #drawn = new Map<string, string>()
   #factTexts: ReadonlyArray<{ readonly value: HTMLElement; readonly text: Fact[1] }> = []
 
   constructor(api: AdminApi, clock: ServerClock, hasToken: () => boolean, listener: DetailListener) {
@@ -120,7 +126,7 @@ export class DetailView {
     this.#dialog.addEventListener("click", (event) => {
       if (event.target === this.#dialog) this.#dialog.close()
     })
-    this.#refresh.addEventListener("click", () => void this.#forceRefresh())
+    this.#refresh.addEventListener("click", () => inBackground(this.#forceRefresh()))
     this.#tenant.addEventListener("click", () => {
       if (this.#name === undefined) return
       const { tenant } = this.#name
@@ -147,7 +153,7 @@ export class DetailView {
     this.#sections.replaceChildren(element("p", { class: "faint" }, "Loading."))
     if (!this.#dialog.open) this.#dialog.showModal()
     this.#dialog.scrollTop = 0
-    void this.reload()
+    inBackground(this.reload())
   }
 
   close(): void {
@@ -303,7 +309,7 @@ export class DetailView {
       }
     } finally {
       this.#refresh.setAttribute("aria-disabled", "false")
-      void this.reload()
+      inBackground(this.reload())
     }
   }
 

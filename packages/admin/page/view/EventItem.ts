@@ -9,11 +9,13 @@ import type { TimelineEvent } from "../model/Wire.ts"
 import { element } from "./element.ts"
 
 const marks = { added: "+", removed: "\u2212", changed: "\u2260", dropped: "!" } as const
-const words = { added: "Added", removed: "Removed", changed: "Changed under one kid", dropped: "Dropped" } as const
+const words = { added: "Added", removed: "Removed", changed: "Changed", dropped: "Dropped" } as const
 
 /** A key by the names that it has. */
 const keyText = (change: KeyChange): ReadonlyArray<Node | string> => [
-  ...(change.kid === undefined ? [] : ["kid ", element("code", { class: "kid" }, change.kid), " "]),
+  ...(change.kid === undefined
+    ? []
+    : [change.kind === "changed" ? "under kid " : "kid ", element("code", { class: "kid" }, change.kid), " "]),
   ...(change.previous === undefined
     ? []
     : ["from ", element("code", { class: "thumbprint" }, change.previous), " to "]),
@@ -31,13 +33,7 @@ export const changeList = (changes: ReadonlyArray<KeyChange>): HTMLElement =>
         "li",
         { class: "change", "data-kind": change.kind },
         element("span", { class: "change-mark", "aria-hidden": "true" }, marks[change.kind]),
-        element(
-          "span",
-          { class: "change-text" },
-          element("strong", {}, words[change.kind]),
-          " ",
-          ...keyText(change),
-        ),
+        element("span", { class: "change-text" }, element("strong", {}, words[change.kind]), " ", ...keyText(change)),
       ),
     ),
   )
@@ -56,17 +52,27 @@ export const eventItem = (event: TimelineEvent, now: number, withProvider: boole
   return element(
     "li",
     { class: "event", "data-level": event.level, "data-keys": changes.length > 0 ? "yes" : "no" },
+    element("time", { datetime: new Date(event.time).toISOString() }, momentText(event.time, now)),
     element(
       "div",
-      { class: "event-line" },
-      element("time", { datetime: new Date(event.time).toISOString() }, momentText(event.time, now)),
-      ...(withProvider
-        ? [element("a", { href: providerFragment(event), class: "event-provider" }, `${event.tenant} / ${event.provider}`)]
-        : []),
-      element("span", { class: "tag" }, event.tag),
-      ...(level === "" ? [] : [element("span", { class: "level" }, level)]),
+      { class: "event-body" },
+      element(
+        "div",
+        { class: "event-line" },
+        ...(withProvider
+          ? [
+              element(
+                "a",
+                { href: providerFragment(event), class: "event-provider" },
+                `${event.tenant} / ${event.provider}`,
+              ),
+            ]
+          : []),
+        element("span", { class: "tag" }, event.tag),
+        ...(level === "" ? [] : [element("span", { class: "level" }, level)]),
+      ),
+      element("p", { class: "event-text" }, event.text),
+      ...(changes.length === 0 ? [] : [changeList(changes)]),
     ),
-    element("p", { class: "event-text" }, event.text),
-    ...(changes.length === 0 ? [] : [changeList(changes)]),
   )
 }

@@ -1,6 +1,7 @@
 /**
  * The list of providers: as many rows as fit the view, moved with it, and walked with the arrow keys.
  */
+import { inBackground } from "../net/Background.ts"
 import { healthText } from "../model/Standing.ts"
 import { pageSize, pagesOf, rowWindow } from "../model/RowWindow.ts"
 import type { RowWindow } from "../model/RowWindow.ts"
@@ -114,7 +115,7 @@ export class ProviderList {
     this.#empty = empty
     arrange(this.#rows, nodes)
     this.#rove(places, hadFocus, focused)
-    void this.#pages.need(this.pagesInView)
+    inBackground(this.#pages.need(this.pagesInView))
   }
 
   /** Shows what time alone changes. */

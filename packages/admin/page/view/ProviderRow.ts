@@ -3,7 +3,7 @@
  */
 import { countText, ratioText } from "../model/NumberText.ts"
 import { providerFragment } from "../model/Route.ts"
-import { activityText, healthAt, nextAttemptAt } from "../model/Standing.ts"
+import { activityText, healthAt, nextAttemptAt, shortMessage } from "../model/Standing.ts"
 import { relativeText } from "../model/TimeText.ts"
 import type { Health, ProviderSummary } from "../model/Wire.ts"
 import { element, setAttribute, setText } from "./element.ts"
@@ -80,7 +80,7 @@ export class ProviderRow {
     setText(this.#notModified, ratioText(summary.notModified, summary.refreshes))
     setText(this.#refreshes, `of ${countText(summary.refreshes)}`)
     setText(this.#activity, activityText(summary))
-    setText(this.#message, summary.failure?.message ?? "")
+    setText(this.#message, shortMessage(summary))
     this.node.dataset["state"] = summary.state
     return this.tick(now)
   }

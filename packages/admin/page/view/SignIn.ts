@@ -1,6 +1,7 @@
 /**
  * The form that asks for the token.
  */
+import { inBackground } from "../net/Background.ts"
 import { problemText } from "../net/AdminApi.ts"
 import type { AdminApi } from "../net/AdminApi.ts"
 import type { Session } from "../net/Session.ts"
@@ -24,7 +25,7 @@ export class SignIn {
     this.#session = session
     this.#form.addEventListener("submit", (event) => {
       event.preventDefault()
-      void this.#try()
+      inBackground(this.#try())
     })
     byId("sign-in-cancel", HTMLButtonElement).addEventListener("click", () => this.#dialog.close())
     this.#dialog.addEventListener("close", () => {

@@ -1,6 +1,7 @@
 /**
  * The timeline: every event that the page holds, newest first, with key changes standing out.
  */
+import { inBackground } from "../net/Background.ts"
 import { isShown } from "../model/EventLog.ts"
 import type { EventFilter } from "../model/EventLog.ts"
 import { pluralText } from "../model/NumberText.ts"
@@ -37,7 +38,7 @@ export class TimelineView {
     this.#more.addEventListener("click", () => {
       this.#limit += portion
       this.render()
-      void fetchOlder()
+      inBackground(fetchOlder())
     })
   }
 

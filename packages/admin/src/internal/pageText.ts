@@ -3,10 +3,10 @@
  */
 
 /** SHA-256 of the inline script, base64, for the Content-Security-Policy. */
-export const scriptHash = "KCPK1RrlNJwsmAg4CX8fnBfIiGLWBXOu9cX3tENVVwo="
+export const scriptHash = "7Gaee5DHXWZPSLRjIiEvooLSLvkS6uYSUm3o72C1X+s="
 
 /** SHA-256 of the inline style, base64, for the Content-Security-Policy. */
-export const styleHash = "WQqkZPdHUhLZeBx/U5gDD3jI9chs7deivOEO9d9KNnM="
+export const styleHash = "W+nVbp1nG/YWQOHRY5Uidhwd+ajBvCu2uJ0kFLE6Ve0="
 
 /** The page. */
 export const pageText: string = `<!doctype html>
@@ -17,7 +17,10 @@ export const pageText: string = `<!doctype html>
     <meta name="robots" content="noindex" />
     <meta name="color-scheme" content="light dark" />
     <title>JWKS providers</title>
-    <link rel="icon" href="data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 16 16'%3E%3Cpath fill='%232f6fb0' d='M5.5 1a4.5 4.5 0 1 0 4 6.5H11V10h2.500V7.500H15V5H9.700A4.5 4.5 0 0 0 5.5 1Zm0 3a1.5 1.5 0 1 1 0 3 1.5 1.5 0 0 1 0-3Z'/%3E%3C/svg%3E" />
+    <link
+      rel="icon"
+      href="data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 16 16'%3E%3Cpath fill='%232f6fb0' d='M5.5 1a4.5 4.5 0 1 0 4 6.5H11V10h2.5V7.5H15V5H9.7A4.5 4.5 0 0 0 5.5 1Zm0 3a1.5 1.5 0 1 1 0 3 1.5 1.5 0 0 1 0-3Z'/%3E%3C/svg%3E"
+    />
     <style>
 :root {
   color-scheme: light dark;
@@ -42,272 +45,1170 @@ export const pageText: string = `<!doctype html>
   --mono: ui-monospace, "SF Mono", "Cascadia Mono", "DejaVu Sans Mono", Menlo, Consolas, monospace;
   --row: 3rem;
   --columns: minmax(10rem, 1.3fr) 6.5rem 13.5rem 4.5rem 6rem 6rem minmax(11rem, 1.8fr) 7.5rem;
-  font: 0.875rem/1.35 system-ui, -apple-system, "Segoe UI", Roboto, "Noto Sans", "DejaVu Sans", sans-serif;
+  font:
+    0.875rem/1.35 system-ui,
+    -apple-system,
+    "Segoe UI",
+    Roboto,
+    "Noto Sans",
+    "DejaVu Sans",
+    sans-serif;
   font-variant-numeric: tabular-nums;
   scroll-padding-top: 8.5rem;
 }
-[data-theme="light"] { color-scheme: light; }
-[data-theme="dark"] { color-scheme: dark; }
-*, ::before, ::after { box-sizing: border-box; }
-[hidden] { display: none !important; }
-body { margin: 0; background: var(--ground); color: var(--text); }
-h1, h2, h3, p, dl, dd, ol, ul, pre, fieldset { margin: 0; padding: 0; }
-ol, ul { list-style: none; }
-a { color: var(--accent); text-decoration: none; }
-a:hover { text-decoration: underline; }
-code { font: 0.92em var(--mono); overflow-wrap: anywhere; }
-.symbols { position: absolute; width: 0; height: 0; }
-.unseen { position: absolute; width: 1px; height: 1px; margin: -1px; overflow: hidden; clip-path: inset(50%); white-space: nowrap; }
-.faint { color: var(--faint); }
-.problem { color: var(--failed); }
-:focus-visible { outline: 2px solid var(--accent); outline-offset: 1px; border-radius: 3px; }
-main:focus, #detail-title:focus { outline: none; }
-button, input, select { font: inherit; color: inherit; }
-button, select, input[type="search"], input[type="password"] {
-  min-height: 2rem; padding: 0 0.7rem; border: 1px solid var(--edge); border-radius: 4px; background: var(--surface);
+[data-theme="light"] {
+  color-scheme: light;
 }
-input::placeholder { color: var(--faint); opacity: 1; }
-button { cursor: pointer; white-space: nowrap; }
-button:hover { background: var(--raised); }
-button.strong { background: var(--accent); border-color: var(--accent); color: var(--accent-text); }
-button.strong:hover { filter: brightness(0.93); }
-button.quiet { border-color: transparent; background: transparent; color: var(--faint); }
-button.quiet:hover { background: var(--raised); color: var(--text); }
-button[aria-disabled="true"] { cursor: progress; }
-.skip { position: fixed; z-index: 9; left: 0.5rem; top: -4rem; padding: 0.5rem 0.8rem; background: var(--surface); border: 1px solid var(--edge); border-radius: 4px; }
-.skip:focus { top: 0.4rem; }
-.top { display: flex; flex-wrap: wrap; align-items: center; gap: 0 1rem; min-height: 3rem; padding: 0 1rem; background: var(--surface); border-bottom: 1px solid var(--line); }
-h1 { font-size: 1rem; font-weight: 650; white-space: nowrap; }
-nav { display: flex; align-self: stretch; min-height: 3rem; }
-nav a { display: flex; align-items: center; padding: 0 0.75rem; color: var(--faint); border-bottom: 2px solid transparent; border-top: 2px solid transparent; }
-nav a:hover { color: var(--text); text-decoration: none; }
-nav a[aria-current] { color: var(--text); border-bottom-color: var(--accent); font-weight: 600; }
-.top-end { display: flex; margin-left: auto; }
-.live { display: flex; align-items: center; gap: 0.4rem; color: var(--faint); white-space: nowrap; }
-.live-mark { width: 0.55rem; height: 0.55rem; border-radius: 50%; border: 1.5px solid var(--waiting); }
-.live[data-kind="live"] .live-mark { background: var(--fresh); border-color: var(--fresh); }
-.live[data-kind="lost"] { color: var(--failed); font-weight: 600; }
-.live[data-kind="lost"] .live-mark { border-radius: 0; background: var(--failed); border-color: var(--failed); transform: rotate(45deg); }
-.lost { flex: 0 0 100%; }
-.lost[data-shown="yes"] { margin: 0 -1rem; width: calc(100% + 2rem); flex-basis: calc(100% + 2rem); padding: 0.4rem 1rem; background: var(--failed-soft); border-top: 1px solid var(--failed); }
-.lost button { min-height: 1.6rem; margin-left: 0.5rem; }
-.tools { display: flex; flex-wrap: wrap; align-items: center; gap: 0.5rem 1rem; padding: 0.6rem 1rem; background: var(--ground); }
-.filters, .choices { display: flex; flex-wrap: wrap; gap: 0.35rem; border: 0; }
-.filter { display: inline-flex; align-items: center; gap: 0.4rem; border-color: var(--line); }
-.filter .count { font-weight: 650; }
-.filter[aria-pressed="true"], .choices label:has(:checked) { border-color: var(--accent); box-shadow: inset 0 0 0 1px var(--accent); font-weight: 600; }
-.choices label { display: inline-flex; align-items: center; min-height: 2rem; padding: 0 0.7rem; border: 1px solid var(--line); border-radius: 4px; background: var(--surface); cursor: pointer; }
-.choices label:has(:focus-visible) { outline: 2px solid var(--accent); outline-offset: 1px; }
-.choices input { margin: 0 0.4rem 0 0; accent-color: var(--accent); }
-.asking { display: flex; flex: 1 1 24rem; flex-wrap: wrap; align-items: center; gap: 0.5rem; }
-.search { flex: 1 1 14rem; max-width: 24rem; }
-.search input { width: 100%; }
-.sort { display: inline-flex; align-items: center; gap: 0.4rem; color: var(--faint); }
-.sort select { color: var(--text); }
-.chip { border-color: var(--accent); color: var(--accent); }
-.chip::after { content: " \\00d7" / ""; }
-.found { margin-left: auto; color: var(--faint); white-space: nowrap; }
-.found:empty { display: none; }
-.sign { flex: none; width: 0.95rem; height: 0.95rem; }
-.sign-fresh { color: var(--fresh); }
-.sign-stale { color: var(--stale); }
-.sign-failed { color: var(--failed); }
-.sign-waiting { color: var(--waiting); }
-.badge { display: inline-flex; align-items: center; gap: 0.4rem; font-weight: 600; }
-.badge[data-health="fresh"] { font-weight: 400; }
-.badge[data-health="stale"] { color: var(--stale); }
-.badge[data-health="failed"] { color: var(--failed); }
-.badge[data-health="waiting"] { color: var(--waiting); font-weight: 400; }
-.grid { background: var(--surface); border-block: 1px solid var(--line); }
-.row-head, .row { display: grid; grid-template-columns: var(--columns); column-gap: 1rem; align-items: center; padding: 0 1rem; }
-.head { background: var(--surface); border-bottom: 1px solid var(--line); color: var(--faint); font-size: 0.8125rem; }
-.head button { min-height: 1.9rem; margin-left: -0.4rem; padding: 0 0.4rem; border: 0; background: none; color: inherit; }
-.head .cell-number button { margin: 0 -0.4rem 0 0; }
-.head button:hover { color: var(--text); background: var(--raised); }
-[aria-sort="ascending"] button, [aria-sort="descending"] button { color: var(--text); font-weight: 650; }
-[aria-sort="ascending"] button::after { content: " \\2191" / ""; }
-[aria-sort="descending"] button::after { content: " \\2193" / ""; }
-.rows { position: relative; min-height: var(--row); contain: layout; }
-.row { position: absolute; inset: 0 0 auto; height: var(--row); border-bottom: 1px solid var(--line); cursor: pointer; contain: strict; contain-intrinsic-size: auto; }
-.row:hover { background: var(--raised); }
-.row:focus-within { background: var(--raised); box-shadow: inset 3px 0 0 var(--accent); }
-.row[data-health="failed"] { box-shadow: inset 3px 0 0 var(--failed); }
-.row[data-health="stale"] { box-shadow: inset 3px 0 0 var(--stale); }
-.row:focus-within { box-shadow: inset 3px 0 0 var(--accent); }
-.row-empty { color: var(--faint); cursor: default; }
-.cell { min-width: 0; }
-.row .cell > span, .row .cell > a { display: block; overflow: hidden; text-overflow: ellipsis; white-space: nowrap; }
-.row .cell > .badge { display: inline-flex; }
-.row .cell > .freshness { overflow: visible; }
-.row .faint { font-size: 0.75rem; }
-.provider-name { font-weight: 600; color: var(--text); width: fit-content; max-width: 100%; }
-.row .cell-label { display: none !important; }
-.cell-keys, .cell-hits, .cell-not-modified, .cell-next, .cell-number { text-align: right; }
-.cell-error .reason { color: var(--failed); }
-[aria-busy="true"] .row { opacity: 0.65; }
-.none { padding: 2rem 1rem; color: var(--faint); text-align: center; }
-@keyframes changed { from { background: var(--stale-soft); } to { background: transparent; } }
-.row.is-changed { animation: changed 2.4s ease-out; }
-.row[data-health="failed"].is-changed { animation-name: changed-failed; }
-@keyframes changed-failed { from { background: var(--failed-soft); } to { background: transparent; } }
-.freshness { display: block; }
-.bar { position: relative; display: block; height: 0.5rem; margin: 0.2rem 0; border-radius: 2px; background: var(--raised); }
-.bar i { position: absolute; top: 0; bottom: 0; }
-.bar-life { background: var(--fresh-soft); border-radius: 2px 0 0 2px; }
-.bar-life-left { background: var(--fresh); }
-.bar-stale { background: repeating-linear-gradient(-45deg, var(--stale-soft) 0 3px, var(--surface) 3px 5px); border-radius: 0 2px 2px 0; }
-.bar-stale-left { border-radius: 0 2px 2px 0; }
-[data-phase="stale"] .bar-stale-left { background: repeating-linear-gradient(-45deg, var(--stale) 0 3px, var(--stale-soft) 3px 5px); }
-.bar .bar-refresh { width: 2px; margin-left: -1px; top: -2px; bottom: -2px; background: var(--surface); box-shadow: 0 0 0 1px var(--edge); }
-.bar .bar-now { width: 2px; margin-left: -1px; top: -4px; bottom: -4px; background: var(--text); border-radius: 1px; }
-[data-phase="ended"] .bar-life, [data-phase="ended"] .bar-stale { background: var(--failed-soft); }
-[data-phase="none"] i { display: none; }
-[data-phase="none"] { background: none; border: 1px dashed var(--edge); }
-.bar-text { display: block; font-size: 0.75rem; color: var(--faint); white-space: nowrap; }
-#timeline .events { background: var(--surface); border-block: 1px solid var(--line); }
-.event { padding: 0.45rem 1rem; border-bottom: 1px solid var(--line); overflow-wrap: anywhere; }
-.event:last-child { border-bottom: 0; }
-.event-line { display: flex; flex-wrap: wrap; align-items: baseline; gap: 0.1rem 0.75rem; }
-.event time { color: var(--faint); min-width: 4.2rem; }
-.event-provider { font-weight: 600; }
-.tag { padding: 0 0.35rem; border-radius: 3px; background: var(--raised); font-size: 0.8125rem; }
-.event-text { color: var(--faint); }
-#timeline .event-text, #timeline .changes { padding-left: 4.95rem; }
-.level { font-weight: 650; }
-.event[data-level="error"] .level { color: var(--failed); }
-.event[data-level="warn"] .level { color: var(--stale); }
-.event[data-keys="yes"] { background: var(--changed-soft); box-shadow: inset 3px 0 0 var(--changed); }
-.event[data-keys="yes"] .event-text, .event[data-keys="yes"] time { color: var(--text); }
-.event[data-keys="yes"] .tag { background: var(--surface); }
-.change { display: flex; gap: 0.5rem; padding-top: 0.15rem; }
-.change-mark { flex: none; width: 1.2rem; text-align: center; font: 700 1em/1.3 var(--mono); border-radius: 3px; background: var(--surface); border: 1px solid var(--line); }
-.change[data-kind="added"] .change-mark { color: var(--fresh); }
-.change[data-kind="removed"] .change-mark, .change[data-kind="dropped"] .change-mark { color: var(--failed); }
-.change[data-kind="changed"] .change-mark { color: var(--changed); border-color: var(--changed); }
-.kid { font-weight: 650; }
-.more { padding: 0.8rem 1rem; text-align: center; }
-dialog { color: var(--text); background: var(--surface); border: 1px solid var(--line); padding: 0; }
-dialog::backdrop { background: rgb(0 0 0 / 0.45); }
-.panel { margin: 0 0 0 auto; width: min(46rem, 100%); max-width: none; height: 100dvh; max-height: none; border-width: 0 0 0 1px; overscroll-behavior: contain; }
-.panel-content { min-height: 100%; padding-bottom: 2rem; }
-.panel-content > :not(.panel-head), .panel-content section { padding-inline: 1.25rem; }
-.panel-content #detail-sections, .panel-content > :empty { padding: 0; }
-.panel-head { position: sticky; top: 0; z-index: 1; display: grid; grid-template-columns: 1fr auto; gap: 0 1rem; align-items: center; padding: 0.75rem 1.25rem; background: var(--surface); border-bottom: 1px solid var(--line); overflow-wrap: anywhere; }
-.panel-head h2 { font-size: 1.0625rem; }
-.url { grid-column: 1 / -1; font-size: 0.8125rem; }
-.panel-state { padding-top: 0.9rem; }
-.detail-state { display: flex; gap: 0.75rem; align-items: baseline; }
-.detail-bar .bar { height: 0.8rem; margin: 0.6rem 0 0.4rem; }
-.detail-bar .bar-text { font-size: 0.875rem; color: var(--text); }
-.legend { display: flex; flex-wrap: wrap; align-items: center; gap: 0.1rem 0.4rem; padding-top: 0.3rem; color: var(--faint); font-size: 0.75rem; }
-.legend i { flex: none; width: 1rem; height: 0.6rem; border-radius: 2px; margin-left: 0.6rem; }
-.legend i:first-child { margin-left: 0; }
-.legend .key-life { background: var(--fresh); }
-.legend .key-stale { background: repeating-linear-gradient(-45deg, var(--stale) 0 3px, var(--stale-soft) 3px 5px); }
-.legend .key-refresh { width: 2px; background: var(--surface); box-shadow: 0 0 0 1px var(--edge); }
-.legend .key-now { width: 2px; height: 0.9rem; background: var(--text); }
-.panel-actions { display: flex; flex-wrap: wrap; gap: 0.5rem; padding-block: 0.9rem 0.6rem; }
-.outcome:not(:empty) { margin: 0 1.25rem 0.6rem; padding: 0.5rem 0.75rem !important; border-left: 3px solid var(--edge); background: var(--raised); overflow-wrap: anywhere; }
-.outcome[data-kind="good"] { border-color: var(--fresh); }
-.outcome[data-kind="bad"] { border-color: var(--failed); }
-#detail-failure .problem { padding: 0.5rem 0.75rem; border-left: 3px solid var(--failed); background: var(--failed-soft); color: var(--text); margin-bottom: 0.5rem; overflow-wrap: anywhere; }
-.facts { display: grid; grid-template-columns: repeat(auto-fill, minmax(16rem, 1fr)); gap: 0 2rem; }
-.facts div { display: flex; justify-content: space-between; gap: 1rem; padding: 0.25rem 0; border-bottom: 1px solid var(--line); }
-dt { color: var(--faint); white-space: nowrap; }
-dd { text-align: right; }
-h3 { padding: 1.2rem 0 0.35rem; font-size: 0.9375rem; }
-.key, .plain li { padding: 0.45rem 0; border-top: 1px solid var(--line); overflow-wrap: anywhere; }
-.key-line { display: flex; flex-wrap: wrap; align-items: baseline; gap: 0.1rem 0.5rem; }
-summary { width: fit-content; padding: 0.15rem 0; color: var(--accent); cursor: pointer; }
-pre { padding: 0.6rem 0.75rem; background: var(--raised); border-radius: 4px; font: 0.8125rem/1.45 var(--mono); white-space: pre-wrap; overflow-wrap: anywhere; }
-.panel .event { padding-inline: 0; }
-.panel .event[data-keys="yes"] { padding-inline: 0.75rem; margin-inline: -0.75rem; }
-.sign-in { margin: auto; width: min(26rem, calc(100% - 2rem)); border-radius: 6px; padding: 1.25rem; }
-.sign-in h2 { font-size: 1.0625rem; padding-bottom: 0.75rem; }
-.sign-in input { display: block; width: 100%; margin: 0.25rem 0 0.4rem; }
-.sign-in [aria-invalid="true"] { border-color: var(--failed); }
-.locked { max-width: 30rem; margin: 12vh auto 0; padding: 1rem; text-align: center; }
-.locked h2 { font-size: 1.125rem; }
-.locked p { padding: 0.4rem 0 1rem; color: var(--faint); }
+[data-theme="dark"] {
+  color-scheme: dark;
+}
+*,
+::before,
+::after {
+  box-sizing: border-box;
+}
+[hidden] {
+  display: none !important;
+}
+body {
+  margin: 0;
+  background: var(--ground);
+  color: var(--text);
+}
+h1,
+h2,
+h3,
+p,
+dl,
+dd,
+ol,
+ul,
+pre,
+fieldset {
+  margin: 0;
+  padding: 0;
+}
+ol,
+ul {
+  list-style: none;
+}
+a {
+  color: var(--accent);
+  text-decoration: none;
+}
+a:hover {
+  text-decoration: underline;
+}
+code {
+  font: 0.92em var(--mono);
+  overflow-wrap: anywhere;
+}
+.symbols {
+  position: absolute;
+  width: 0;
+  height: 0;
+}
+.unseen {
+  position: absolute;
+  width: 1px;
+  height: 1px;
+  margin: -1px;
+  overflow: hidden;
+  clip-path: inset(50%);
+  white-space: nowrap;
+}
+.faint {
+  color: var(--faint);
+}
+.problem {
+  color: var(--failed);
+}
+:focus-visible {
+  outline: 2px solid var(--accent);
+  outline-offset: 1px;
+  border-radius: 3px;
+}
+main:focus,
+#detail-title:focus {
+  outline: none;
+}
+button,
+input,
+select {
+  font: inherit;
+  color: inherit;
+}
+button,
+select,
+input[type="search"],
+input[type="password"] {
+  min-height: 2rem;
+  padding: 0 0.7rem;
+  border: 1px solid var(--edge);
+  border-radius: 4px;
+  background: var(--surface);
+}
+input::placeholder {
+  color: var(--faint);
+  opacity: 1;
+}
+button {
+  cursor: pointer;
+  white-space: nowrap;
+}
+button:hover {
+  background: var(--raised);
+}
+button.strong {
+  background: var(--accent);
+  border-color: var(--accent);
+  color: var(--accent-text);
+}
+button.strong:hover {
+  filter: brightness(0.93);
+}
+button.quiet {
+  border-color: transparent;
+  background: transparent;
+  color: var(--faint);
+}
+button.quiet:hover {
+  background: var(--raised);
+  color: var(--text);
+}
+button[aria-disabled="true"] {
+  cursor: progress;
+}
+.skip {
+  position: fixed;
+  z-index: 9;
+  left: 0.5rem;
+  top: -4rem;
+  padding: 0.5rem 0.8rem;
+  background: var(--surface);
+  border: 1px solid var(--edge);
+  border-radius: 4px;
+}
+.skip:focus {
+  top: 0.4rem;
+}
+.top {
+  display: flex;
+  flex-wrap: wrap;
+  align-items: center;
+  gap: 0 1rem;
+  min-height: 3rem;
+  padding: 0 1rem;
+  background: var(--surface);
+  border-bottom: 1px solid var(--line);
+}
+h1 {
+  font-size: 1rem;
+  font-weight: 650;
+  white-space: nowrap;
+}
+nav {
+  display: flex;
+  align-self: stretch;
+  min-height: 3rem;
+}
+nav a {
+  display: flex;
+  align-items: center;
+  padding: 0 0.75rem;
+  color: var(--faint);
+  border-bottom: 2px solid transparent;
+  border-top: 2px solid transparent;
+}
+nav a:hover {
+  color: var(--text);
+  text-decoration: none;
+}
+nav a[aria-current] {
+  color: var(--text);
+  border-bottom-color: var(--accent);
+  font-weight: 600;
+}
+.top-end {
+  display: flex;
+  margin-left: auto;
+}
+.live {
+  display: flex;
+  align-items: center;
+  gap: 0.4rem;
+  color: var(--faint);
+  white-space: nowrap;
+}
+.live-mark {
+  width: 0.55rem;
+  height: 0.55rem;
+  border-radius: 50%;
+  border: 1.5px solid var(--waiting);
+}
+.live[data-kind="live"] .live-mark {
+  background: var(--fresh);
+  border-color: var(--fresh);
+}
+.live[data-kind="lost"] {
+  color: var(--failed);
+  font-weight: 600;
+}
+.live[data-kind="lost"] .live-mark {
+  border-radius: 0;
+  background: var(--failed);
+  border-color: var(--failed);
+  transform: rotate(45deg);
+}
+.lost {
+  flex: 0 0 100%;
+}
+.lost[data-shown="yes"] {
+  margin: 0 -1rem;
+  width: calc(100% + 2rem);
+  flex-basis: calc(100% + 2rem);
+  padding: 0.4rem 1rem;
+  background: var(--failed-soft);
+  border-top: 1px solid var(--failed);
+}
+.lost button {
+  min-height: 1.6rem;
+  margin-left: 0.5rem;
+}
+.tools {
+  display: flex;
+  flex-wrap: wrap;
+  align-items: center;
+  gap: 0.5rem 1rem;
+  padding: 0.6rem 1rem;
+  background: var(--ground);
+}
+.filters,
+.choices {
+  display: flex;
+  flex-wrap: wrap;
+  gap: 0.35rem;
+  border: 0;
+}
+.filter {
+  display: inline-flex;
+  align-items: center;
+  gap: 0.4rem;
+  border-color: var(--line);
+}
+.filter .count {
+  font-weight: 650;
+}
+.filter[aria-pressed="true"],
+.choices label:has(:checked) {
+  border-color: var(--accent);
+  box-shadow: inset 0 0 0 1px var(--accent);
+  font-weight: 600;
+}
+.choices label {
+  display: inline-flex;
+  align-items: center;
+  min-height: 2rem;
+  padding: 0 0.7rem;
+  border: 1px solid var(--line);
+  border-radius: 4px;
+  background: var(--surface);
+  cursor: pointer;
+}
+.choices label:has(:focus-visible) {
+  outline: 2px solid var(--accent);
+  outline-offset: 1px;
+}
+.choices input {
+  margin: 0 0.4rem 0 0;
+  accent-color: var(--accent);
+}
+.asking {
+  display: flex;
+  flex: 1 1 24rem;
+  flex-wrap: wrap;
+  align-items: center;
+  gap: 0.5rem;
+}
+.search {
+  flex: 1 1 14rem;
+  max-width: 24rem;
+}
+.search input {
+  width: 100%;
+}
+.sort {
+  display: inline-flex;
+  align-items: center;
+  gap: 0.4rem;
+  color: var(--faint);
+}
+.sort select {
+  color: var(--text);
+}
+.chip {
+  border-color: var(--accent);
+  color: var(--accent);
+}
+.chip::after {
+  content: " \\00d7" / "";
+}
+.found {
+  margin-left: auto;
+  color: var(--faint);
+  white-space: nowrap;
+}
+.found:empty {
+  display: none;
+}
+.sign {
+  flex: none;
+  width: 0.95rem;
+  height: 0.95rem;
+}
+.sign-fresh {
+  color: var(--fresh);
+}
+.sign-stale {
+  color: var(--stale);
+}
+.sign-failed {
+  color: var(--failed);
+}
+.sign-waiting {
+  color: var(--waiting);
+}
+.badge .sign {
+  align-self: center;
+}
+.badge {
+  display: inline-flex;
+  align-items: baseline;
+  gap: 0.4rem;
+  font-weight: 600;
+}
+.badge[data-health="fresh"] {
+  font-weight: 400;
+}
+.badge[data-health="stale"] {
+  color: var(--stale);
+}
+.badge[data-health="failed"] {
+  color: var(--failed);
+}
+.badge[data-health="waiting"] {
+  color: var(--waiting);
+  font-weight: 400;
+}
+.grid {
+  background: var(--surface);
+  border-block: 1px solid var(--line);
+}
+.row-head,
+.row {
+  display: grid;
+  grid-template-columns: var(--columns);
+  column-gap: 1rem;
+  align-items: center;
+  padding: 0 1rem;
+}
+.head {
+  background: var(--surface);
+  border-bottom: 1px solid var(--line);
+  color: var(--faint);
+  font-size: 0.8125rem;
+}
+.head button {
+  min-height: 1.9rem;
+  margin-left: -0.4rem;
+  padding: 0 0.4rem;
+  border: 0;
+  background: none;
+  color: inherit;
+}
+.head .cell-number button {
+  margin: 0 -0.4rem 0 0;
+}
+.head button:hover {
+  color: var(--text);
+  background: var(--raised);
+}
+[aria-sort="ascending"] button,
+[aria-sort="descending"] button {
+  color: var(--text);
+  font-weight: 650;
+}
+[aria-sort="ascending"] button::after {
+  content: " \\2191" / "";
+}
+[aria-sort="descending"] button::after {
+  content: " \\2193" / "";
+}
+.rows {
+  position: relative;
+  min-height: var(--row);
+  contain: layout;
+}
+.row {
+  position: absolute;
+  inset: 0 0 auto;
+  height: var(--row);
+  border-bottom: 1px solid var(--line);
+  cursor: pointer;
+  contain: strict;
+  contain-intrinsic-size: auto;
+}
+.row:hover {
+  background: var(--raised);
+}
+.row:focus-within {
+  background: var(--raised);
+  box-shadow: inset 3px 0 0 var(--accent);
+}
+.row[data-health="failed"] {
+  box-shadow: inset 3px 0 0 var(--failed);
+}
+.row[data-health="stale"] {
+  box-shadow: inset 3px 0 0 var(--stale);
+}
+.row:focus-within {
+  box-shadow: inset 3px 0 0 var(--accent);
+}
+.row-empty {
+  color: var(--faint);
+  cursor: default;
+}
+.cell {
+  min-width: 0;
+}
+.row .cell > span,
+.row .cell > a {
+  display: block;
+  overflow: hidden;
+  text-overflow: ellipsis;
+  white-space: nowrap;
+}
+.row .cell > .badge {
+  display: inline-flex;
+}
+.row .cell > .freshness {
+  overflow: visible;
+}
+.row .faint {
+  font-size: 0.75rem;
+}
+.provider-name {
+  font-weight: 600;
+  color: var(--text);
+  width: fit-content;
+  max-width: 100%;
+}
+.row .cell-label {
+  display: none !important;
+}
+.cell-keys,
+.cell-hits,
+.cell-not-modified,
+.cell-next,
+.cell-number {
+  text-align: right;
+}
+.cell-error .reason {
+  color: var(--failed);
+}
+[aria-busy="true"] .row {
+  opacity: 0.65;
+}
+.none {
+  padding: 2rem 1rem;
+  color: var(--faint);
+  text-align: center;
+}
+@keyframes changed {
+  from {
+    background: var(--stale-soft);
+  }
+  to {
+    background: transparent;
+  }
+}
+.row.is-changed {
+  animation: changed 2.4s ease-out;
+}
+.row[data-health="failed"].is-changed {
+  animation-name: changed-failed;
+}
+@keyframes changed-failed {
+  from {
+    background: var(--failed-soft);
+  }
+  to {
+    background: transparent;
+  }
+}
+.freshness {
+  display: block;
+}
+.bar {
+  position: relative;
+  display: block;
+  height: 0.5rem;
+  margin: 0.2rem 0;
+  border-radius: 2px;
+  background: var(--raised);
+}
+.bar i {
+  position: absolute;
+  top: 0;
+  bottom: 0;
+}
+.bar-life {
+  background: var(--fresh-soft);
+  border-radius: 2px 0 0 2px;
+}
+.bar-life-left {
+  background: var(--fresh);
+}
+.bar-stale {
+  background: repeating-linear-gradient(-45deg, var(--stale-soft) 0 3px, var(--surface) 3px 5px);
+  border-radius: 0 2px 2px 0;
+}
+.bar-stale-left {
+  border-radius: 0 2px 2px 0;
+}
+[data-phase="stale"] .bar-stale-left {
+  background: repeating-linear-gradient(-45deg, var(--stale) 0 3px, var(--stale-soft) 3px 5px);
+}
+.bar .bar-refresh {
+  width: 2px;
+  margin-left: -1px;
+  top: -2px;
+  bottom: -2px;
+  background: var(--surface);
+  box-shadow: 0 0 0 1px var(--edge);
+}
+.bar .bar-now {
+  width: 2px;
+  margin-left: -1px;
+  top: -4px;
+  bottom: -4px;
+  background: var(--text);
+  border-radius: 1px;
+}
+[data-phase="ended"] .bar-life,
+[data-phase="ended"] .bar-stale {
+  background: var(--failed-soft);
+}
+[data-phase="none"] i {
+  display: none;
+}
+[data-phase="none"] {
+  background: none;
+  border: 1px dashed var(--edge);
+}
+.bar-text {
+  display: block;
+  font-size: 0.75rem;
+  color: var(--faint);
+  white-space: nowrap;
+}
+#timeline .events {
+  background: var(--surface);
+  border-block: 1px solid var(--line);
+}
+.event {
+  display: grid;
+  grid-template-columns: minmax(4.7rem, max-content) 1fr;
+  column-gap: 0.75rem;
+  padding: 0.45rem 1rem;
+  border-bottom: 1px solid var(--line);
+  overflow-wrap: anywhere;
+}
+.event:last-child {
+  border-bottom: 0;
+}
+.event-line {
+  display: flex;
+  flex-wrap: wrap;
+  align-items: baseline;
+  gap: 0.1rem 0.75rem;
+}
+.event time {
+  color: var(--faint);
+}
+.event-body {
+  min-width: 0;
+}
+.event-provider {
+  font-weight: 600;
+}
+.tag {
+  padding: 0 0.35rem;
+  border-radius: 3px;
+  background: var(--raised);
+  font-size: 0.8125rem;
+}
+.event-text {
+  color: var(--faint);
+}
+.level {
+  font-weight: 650;
+}
+.event[data-level="error"] .level {
+  color: var(--failed);
+}
+.event[data-level="warn"] .level {
+  color: var(--stale);
+}
+.event[data-keys="yes"] {
+  background: var(--changed-soft);
+  box-shadow: inset 3px 0 0 var(--changed);
+}
+.event[data-keys="yes"] .event-text,
+.event[data-keys="yes"] time {
+  color: var(--text);
+}
+.event[data-keys="yes"] .tag {
+  background: var(--surface);
+}
+.change {
+  display: flex;
+  align-items: start;
+  gap: 0.5rem;
+  padding-top: 0.15rem;
+}
+.change-mark {
+  flex: none;
+  width: 1.2rem;
+  text-align: center;
+  font: 700 1em/1.3 var(--mono);
+  border-radius: 3px;
+  background: var(--surface);
+  border: 1px solid var(--line);
+}
+.change[data-kind="added"] .change-mark {
+  color: var(--fresh);
+}
+.change[data-kind="removed"] .change-mark,
+.change[data-kind="dropped"] .change-mark {
+  color: var(--failed);
+}
+.change[data-kind="changed"] .change-mark {
+  color: var(--changed);
+  border-color: var(--changed);
+}
+.kid {
+  font-weight: 650;
+}
+.more {
+  padding: 0.8rem 1rem;
+  text-align: center;
+}
+dialog {
+  color: var(--text);
+  background: var(--surface);
+  border: 1px solid var(--line);
+  padding: 0;
+}
+dialog::backdrop {
+  background: rgb(0 0 0 / 0.45);
+}
+.panel {
+  margin: 0 0 0 auto;
+  width: min(46rem, 100%);
+  max-width: none;
+  height: 100dvh;
+  max-height: none;
+  border-width: 0 0 0 1px;
+  overscroll-behavior: contain;
+}
+.panel-content {
+  min-height: 100%;
+  padding-bottom: 2rem;
+}
+.panel-content > :not(.panel-head),
+.panel-content section {
+  padding-inline: 1.25rem;
+}
+.panel-content #detail-sections,
+.panel-content > :empty {
+  padding: 0;
+}
+.panel-head {
+  position: sticky;
+  top: 0;
+  z-index: 1;
+  display: grid;
+  grid-template-columns: 1fr auto;
+  gap: 0 1rem;
+  align-items: center;
+  padding: 0.75rem 1.25rem;
+  background: var(--surface);
+  border-bottom: 1px solid var(--line);
+  overflow-wrap: anywhere;
+}
+.panel-head h2 {
+  font-size: 1.0625rem;
+}
+.url {
+  grid-column: 1 / -1;
+  font-size: 0.8125rem;
+}
+.panel-state {
+  padding-top: 0.9rem;
+}
+.detail-state {
+  display: flex;
+  gap: 0.75rem;
+  align-items: baseline;
+}
+.detail-bar .bar {
+  height: 0.8rem;
+  margin: 0.6rem 0 0.4rem;
+}
+.detail-bar .bar-text {
+  font-size: 0.875rem;
+  color: var(--text);
+}
+.legend {
+  display: flex;
+  flex-wrap: wrap;
+  align-items: center;
+  gap: 0.1rem 0.4rem;
+  padding-top: 0.3rem;
+  color: var(--faint);
+  font-size: 0.75rem;
+}
+.legend i {
+  flex: none;
+  width: 1rem;
+  height: 0.6rem;
+  border-radius: 2px;
+  margin-left: 0.6rem;
+}
+.legend i:first-child {
+  margin-left: 0;
+}
+.legend .key-life {
+  background: var(--fresh);
+}
+.legend .key-stale {
+  background: repeating-linear-gradient(-45deg, var(--stale) 0 3px, var(--stale-soft) 3px 5px);
+}
+.legend .key-refresh {
+  width: 2px;
+  background: var(--surface);
+  box-shadow: 0 0 0 1px var(--edge);
+}
+.legend .key-now {
+  width: 2px;
+  height: 0.9rem;
+  background: var(--text);
+}
+.panel-actions {
+  display: flex;
+  flex-wrap: wrap;
+  gap: 0.5rem;
+  padding-block: 0.9rem 0.6rem;
+}
+.outcome:not(:empty) {
+  margin: 0 1.25rem 0.6rem;
+  padding: 0.5rem 0.75rem !important;
+  border-left: 3px solid var(--edge);
+  background: var(--raised);
+  overflow-wrap: anywhere;
+}
+.outcome[data-kind="good"] {
+  border-color: var(--fresh);
+}
+.outcome[data-kind="bad"] {
+  border-color: var(--failed);
+}
+#detail-failure .problem {
+  padding: 0.5rem 0.75rem;
+  border-left: 3px solid var(--failed);
+  background: var(--failed-soft);
+  color: var(--text);
+  margin-bottom: 0.5rem;
+  overflow-wrap: anywhere;
+}
+.facts {
+  display: grid;
+  grid-template-columns: repeat(auto-fill, minmax(16rem, 1fr));
+  gap: 0 2rem;
+}
+.facts div {
+  display: flex;
+  justify-content: space-between;
+  gap: 1rem;
+  padding: 0.25rem 0;
+  border-bottom: 1px solid var(--line);
+}
+dt {
+  color: var(--faint);
+  white-space: nowrap;
+}
+dd {
+  text-align: right;
+}
+h3 {
+  padding: 1.2rem 0 0.35rem;
+  font-size: 0.9375rem;
+}
+.key,
+.plain li {
+  padding: 0.45rem 0;
+  border-top: 1px solid var(--line);
+  overflow-wrap: anywhere;
+}
+.key-line {
+  display: flex;
+  flex-wrap: wrap;
+  align-items: baseline;
+  gap: 0.1rem 0.5rem;
+}
+summary {
+  width: fit-content;
+  padding: 0.15rem 0;
+  color: var(--accent);
+  cursor: pointer;
+}
+pre {
+  padding: 0.6rem 0.75rem;
+  background: var(--raised);
+  border-radius: 4px;
+  font: 0.8125rem/1.45 var(--mono);
+  white-space: pre-wrap;
+  overflow-wrap: anywhere;
+}
+.panel .event {
+  padding-inline: 0;
+}
+.panel .event[data-keys="yes"] {
+  padding-inline: 0.75rem;
+  margin-inline: -0.75rem;
+}
+.sign-in {
+  margin: auto;
+  width: min(26rem, calc(100% - 2rem));
+  border-radius: 6px;
+  padding: 1.25rem;
+}
+.sign-in h2 {
+  font-size: 1.0625rem;
+  padding-bottom: 0.75rem;
+}
+.sign-in input {
+  display: block;
+  width: 100%;
+  margin: 0.25rem 0 0.4rem;
+}
+.sign-in [aria-invalid="true"] {
+  border-color: var(--failed);
+}
+main:has(#locked:not([hidden])) ~ .sign-in::backdrop {
+  background: var(--ground);
+}
+.locked {
+  max-width: 30rem;
+  margin: 12vh auto 0;
+  padding: 1rem;
+  text-align: center;
+}
+.locked h2 {
+  font-size: 1.125rem;
+}
+.locked p {
+  padding: 0.4rem 0 1rem;
+  color: var(--faint);
+}
 @media (min-width: 64rem) and (min-height: 30rem) {
-  #fleet .tools, #timeline .tools { position: sticky; top: 0; z-index: 2; }
-  #fleet .tools { flex-wrap: nowrap; height: 3.2rem; }
-  .head { position: sticky; top: 3.2rem; z-index: 2; }
+  #fleet .tools,
+  #timeline .tools {
+    position: sticky;
+    top: 0;
+    z-index: 2;
+  }
+  #fleet .tools {
+    flex-wrap: nowrap;
+    height: 3.2rem;
+  }
+  .head {
+    position: sticky;
+    top: 3.2rem;
+    z-index: 2;
+  }
 }
 @media (min-width: 64rem) and (max-width: 84rem) {
-  :root { --columns: minmax(8rem, 1.2fr) 6.2rem 10.5rem 4.4rem 5.2rem 5rem minmax(8rem, 1.6fr) 6.6rem; }
-  .row-head, .row { column-gap: 0.75rem; }
-  .asking { flex-basis: 18rem; }
-  #found { display: none; }
+  :root {
+    --columns: minmax(8rem, 1.2fr) 6.2rem 10.5rem 4.4rem 5.2rem 5rem minmax(8rem, 1.6fr) 6.6rem;
+  }
+  .row-head,
+  .row {
+    column-gap: 0.75rem;
+  }
+  .asking {
+    flex-basis: 18rem;
+  }
+  #found {
+    display: none;
+  }
 }
 @media (max-width: 63.99rem) {
-  :root { --row: 6.9rem; scroll-padding-top: 1rem; }
-  .tools { padding-inline: 0.75rem; }
-  .top { padding-inline: 0.75rem; }
-  .lost[data-shown="yes"] { margin: 0 -0.75rem; flex-basis: calc(100% + 1.5rem); padding-inline: 0.75rem; }
-  .head { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); }
-  .row {
-    padding: 0.5rem 0.75rem; column-gap: 0.75rem; row-gap: 0.15rem; align-content: start; align-items: baseline;
-    grid-template: "name name name health" auto "bar bar bar bar" auto "keys hits not-modified next" auto "error error error error" auto / auto auto auto 1fr;
+  :root {
+    --row: 4.2rem;
+    scroll-padding-top: 1rem;
   }
-  .row-empty { display: block; }
-  .cell-name { grid-area: name; display: flex; align-items: baseline; gap: 0.5rem; }
-  .row .cell-name > a { flex: 0 1 auto; }
-  .row .cell-name > .tenant-name { flex: 0 4 auto; font-size: 0.8125rem; }
-  .cell-health { grid-area: health; text-align: right; white-space: nowrap; }
-  .row .cell-health > .faint { display: none; }
-  .cell-freshness { grid-area: bar; }
-  .row .cell > .freshness { display: grid; grid-template-columns: 1fr auto; gap: 0.75rem; align-items: center; }
-  .bar-text { font-size: 0.8125rem; }
-  .cell-keys { grid-area: keys; }
-  .cell-hits { grid-area: hits; }
-  .cell-not-modified { grid-area: not-modified; }
-  .cell-next { grid-area: next; }
-  .cell-keys, .cell-hits, .cell-not-modified, .cell-next { display: flex; gap: 0.3rem; text-align: left; font-size: 0.8125rem; }
-  .cell-next { justify-content: flex-end; }
-  .row .cell > .cell-label { display: block !important; color: var(--faint); }
-  .cell-keys .faint, .cell-hits .faint, .cell-not-modified .faint { display: none !important; }
-  .cell-error { grid-area: error; display: flex; gap: 0.5rem; font-size: 0.8125rem; }
-  .row .cell-error > .reason { flex: none; max-width: 75%; }
-  #timeline .event { padding-inline: 0.75rem; }
-  #timeline .event-text, #timeline .changes { padding-left: 0; }
-  .found { margin-left: 0; }
+  .tools {
+    padding-inline: 0.75rem;
+  }
+  .top {
+    padding-inline: 0.75rem;
+  }
+  .lost[data-shown="yes"] {
+    margin: 0 -0.75rem;
+    flex-basis: calc(100% + 1.5rem);
+    padding-inline: 0.75rem;
+  }
+  .head {
+    position: absolute;
+    width: 1px;
+    height: 1px;
+    overflow: hidden;
+    clip-path: inset(50%);
+  }
+  .row {
+    padding: 0 0.75rem;
+    column-gap: 0.75rem;
+    row-gap: 0.15rem;
+    align-content: center;
+    grid-template: "name name name bar health" auto "keys hits not-modified error next" auto / 5rem 6.5rem 6.5rem 1fr 7.5rem;
+  }
+  .row-empty {
+    display: block;
+  }
+  .cell-name {
+    grid-area: name;
+    display: flex;
+    align-items: baseline;
+    gap: 0.5rem;
+  }
+  .row .cell-name > a {
+    flex: 0 1 auto;
+  }
+  .row .cell-name > .tenant-name {
+    flex: 0 4 auto;
+    font-size: 0.8125rem;
+  }
+  .cell-health {
+    grid-area: health;
+    text-align: right;
+    white-space: nowrap;
+  }
+  .row .cell-health > .faint {
+    display: none;
+  }
+  .cell-freshness {
+    grid-area: bar;
+  }
+  .cell-keys {
+    grid-area: keys;
+  }
+  .cell-hits {
+    grid-area: hits;
+  }
+  .cell-not-modified {
+    grid-area: not-modified;
+  }
+  .cell-next {
+    grid-area: next;
+  }
+  .cell-keys,
+  .cell-hits,
+  .cell-not-modified,
+  .cell-next {
+    display: flex;
+    gap: 0.3rem;
+    text-align: left;
+    font-size: 0.8125rem;
+  }
+  .cell-next {
+    justify-content: flex-end;
+  }
+  .row .cell > .cell-label {
+    display: block !important;
+    color: var(--faint);
+  }
+  .cell-keys .faint,
+  .cell-hits .faint,
+  .cell-not-modified .faint {
+    display: none !important;
+  }
+  .cell-error:not(:has(:not(:empty))) {
+    display: none;
+  }
+  .cell-error {
+    grid-area: error;
+    display: flex;
+    gap: 0.5rem;
+    font-size: 0.8125rem;
+  }
+  .row .cell-error > .reason {
+    flex: none;
+    max-width: 75%;
+  }
+  #timeline .event {
+    padding-inline: 0.75rem;
+  }
+  .found {
+    margin-left: 0;
+  }
 }
 @media (max-width: 40rem) {
-  .top { gap: 0 0.5rem; }
-  h1 { flex: 1 1 auto; padding-top: 0.5rem; }
-  .live { padding-top: 0.5rem; }
-  .top-end { order: 5; }
-  nav { order: 4; min-height: 2.6rem; margin-left: -0.75rem; }
-  .lost { order: 6; }
-  .filters { display: grid; grid-template-columns: repeat(6, 1fr); width: 100%; }
-  .filter { justify-content: center; padding: 0 0.3rem; grid-column: span 2; }
-  .filter:nth-child(n + 4) { grid-column: span 3; }
-  .asking, .search { flex-basis: 100%; max-width: none; }
-  .sort { flex: 1 1 auto; }
-  .sort select { flex: 1 1 auto; min-width: 0; }
-  .panel { border: 0; }
-  .panel-content > :not(.panel-head), .panel-content section, .panel-head { padding-inline: 0.9rem; }
-  .outcome:not(:empty) { margin-inline: 0.9rem; }
-  .facts { grid-template-columns: 1fr; }
+  :root {
+    --row: 6.3rem;
+  }
+  .row {
+    align-items: baseline;
+    grid-template:
+      "name name name health" auto "bar bar bar bar" auto "keys hits not-modified next" auto "error error error error" auto
+      / auto auto auto 1fr;
+  }
+  .row .cell > .freshness {
+    display: grid;
+    grid-template-columns: 1fr 8.6rem;
+    gap: 0.75rem;
+    align-items: center;
+  }
+  .row .bar-text {
+    font-size: 0.8125rem;
+    text-align: right;
+  }
+  .live {
+    justify-self: end;
+  }
+  .top {
+    display: grid;
+    grid-template-columns: 1fr auto;
+    gap: 0 0.5rem;
+  }
+  h1,
+  .live {
+    padding-top: 0.6rem;
+  }
+  nav {
+    order: 4;
+    min-height: 2.6rem;
+    margin-left: -0.5rem;
+  }
+  nav a {
+    padding: 0 0.5rem;
+  }
+  .top-end {
+    order: 5;
+    grid-column: 2;
+  }
+  .top-end button {
+    padding: 0 0.4rem;
+  }
+  .event {
+    display: block;
+  }
+  .event time {
+    float: left;
+    margin-right: 0.75rem;
+  }
+  .lost {
+    order: 6;
+    grid-column: 1 / -1;
+  }
+  .filters {
+    display: grid;
+    grid-template-columns: repeat(6, 1fr);
+    width: 100%;
+  }
+  .filter {
+    justify-content: center;
+    padding: 0 0.3rem;
+    grid-column: span 2;
+  }
+  .filter:nth-child(n + 4) {
+    grid-column: span 3;
+  }
+  .asking,
+  .search {
+    flex-basis: 100%;
+    max-width: none;
+  }
+  .sort {
+    flex: 1 1 auto;
+  }
+  .sort select {
+    flex: 1 1 auto;
+    min-width: 0;
+  }
+  .panel {
+    border: 0;
+  }
+  .panel-content > :not(.panel-head),
+  .panel-content section,
+  .panel-head {
+    padding-inline: 0.9rem;
+  }
+  .outcome:not(:empty) {
+    margin-inline: 0.9rem;
+  }
+  .facts {
+    grid-template-columns: 1fr;
+  }
 }
 @media (pointer: coarse) {
-  button, select, input[type="search"], input[type="password"], .choices label { min-height: 2.5rem; }
+  button,
+  select,
+  input[type="search"],
+  input[type="password"],
+  .choices label {
+    min-height: 2.5rem;
+  }
 }
 @media (prefers-reduced-motion: reduce) {
-  .row.is-changed { animation: none; }
+  .row.row.is-changed {
+    animation: none;
+  }
 }
 @media (forced-colors: active) {
-  .bar, .bar i { forced-color-adjust: none; }
+  .bar,
+  .bar i {
+    forced-color-adjust: none;
+  }
 }
 </style>
   </head>
   <body>
     <svg class="symbols" aria-hidden="true" focusable="false">
-      <symbol id="sign-fresh" viewBox="0 0 16 16"><circle cx="8" cy="8" r="7" fill="currentColor" /><path d="m4.7 8.3 2.3 2.3 4.4-4.8" fill="none" stroke="var(--surface)" stroke-width="1.8" /></symbol>
-      <symbol id="sign-stale" viewBox="0 0 16 16"><circle cx="8" cy="8" r="6.2" fill="none" stroke="currentColor" stroke-width="1.6" /><path d="M8 1.800a6.2 6.2 0 0 1 0 12.400Z" fill="currentColor" /></symbol>
-      <symbol id="sign-failed" viewBox="0 0 16 16"><path d="M5 1h6l4 4v6l-4 4H5l-4-4V5Z" fill="currentColor" /><path d="m5.2 5.2 5.6 5.600m0-5.6-5.6 5.6" fill="none" stroke="var(--surface)" stroke-width="1.8" /></symbol>
-      <symbol id="sign-waiting" viewBox="0 0 16 16"><circle cx="8" cy="8" r="6.2" fill="none" stroke="currentColor" stroke-width="1.6" stroke-dasharray="2.6 2.270" /></symbol>
+      <symbol id="sign-fresh" viewBox="0 0 16 16">
+        <circle cx="8" cy="8" r="7" fill="currentColor" />
+        <path d="m4.7 8.3 2.3 2.3 4.4-4.8" fill="none" stroke="var(--surface)" stroke-width="1.8" />
+      </symbol>
+      <symbol id="sign-stale" viewBox="0 0 16 16">
+        <circle cx="8" cy="8" r="6.2" fill="none" stroke="currentColor" stroke-width="1.6" />
+        <path d="M8 1.8a6.2 6.2 0 0 1 0 12.4Z" fill="currentColor" />
+      </symbol>
+      <symbol id="sign-failed" viewBox="0 0 16 16">
+        <path d="M5 1h6l4 4v6l-4 4H5l-4-4V5Z" fill="currentColor" />
+        <path d="m5.2 5.2 5.6 5.6m0-5.6-5.6 5.6" fill="none" stroke="var(--surface)" stroke-width="1.8" />
+      </symbol>
+      <symbol id="sign-waiting" viewBox="0 0 16 16">
+        <circle
+          cx="8"
+          cy="8"
+          r="6.2"
+          fill="none"
+          stroke="currentColor"
+          stroke-width="1.6"
+          stroke-dasharray="2.6 2.27"
+        />
+      </symbol>
     </svg>
     <a class="skip" id="skip" href="#fleet">Skip to the content</a>
     <header class="top">
@@ -339,9 +1240,21 @@ pre { padding: 0.6rem 0.75rem; background: var(--raised); border-radius: 4px; fo
         <div class="tools">
           <div class="filters" id="filters" role="group" aria-label="Filter by state"></div>
           <div class="asking">
-            <label class="search"><span class="unseen">Search tenant, provider or URL</span><input type="search" id="search" placeholder="Search tenant, provider or URL" autocomplete="off" autocapitalize="off" spellcheck="false" /></label>
+            <label class="search"
+              ><span class="unseen">Search tenant, provider or URL</span
+              ><input
+                type="search"
+                id="search"
+                placeholder="Search tenant, provider or URL"
+                autocomplete="off"
+                autocapitalize="off"
+                spellcheck="false"
+            /></label>
             <button type="button" class="chip" id="tenant" hidden></button>
-            <label class="sort"><span>Sort</span> <select id="sort"></select></label>
+            <label class="sort"
+              ><span>Sort</span>
+              <select id="sort"></select
+            ></label>
             <button type="button" class="quiet" id="order" aria-pressed="false">Reverse</button>
             <span class="found" id="found"></span>
           </div>
@@ -353,8 +1266,12 @@ pre { padding: 0.6rem 0.75rem; background: var(--raised); border-radius: 4px; fo
               <div role="columnheader" class="cell"><button type="button" data-sort="health">State</button></div>
               <div role="columnheader" class="cell"><button type="button" data-sort="expiry">Freshness</button></div>
               <div role="columnheader" class="cell cell-number">Keys</div>
-              <div role="columnheader" class="cell cell-number"><button type="button" data-sort="hitRatio">Hits</button></div>
-              <div role="columnheader" class="cell cell-number"><button type="button" data-sort="notModifiedRatio">304</button></div>
+              <div role="columnheader" class="cell cell-number">
+                <button type="button" data-sort="hitRatio">Hits</button>
+              </div>
+              <div role="columnheader" class="cell cell-number">
+                <button type="button" data-sort="notModifiedRatio">304</button>
+              </div>
               <div role="columnheader" class="cell"><button type="button" data-sort="failures">Last error</button></div>
               <div role="columnheader" class="cell cell-number">Next attempt</div>
             </div>
@@ -375,7 +1292,16 @@ pre { padding: 0.6rem 0.75rem; background: var(--raised); border-radius: 4px; fo
             <label><input type="radio" name="event-filter" value="problems" /> <span>Problems</span></label>
           </fieldset>
           <div class="asking">
-            <label class="search"><span class="unseen">Search events</span><input type="search" id="event-search" placeholder="Search events" autocomplete="off" autocapitalize="off" spellcheck="false" /></label>
+            <label class="search"
+              ><span class="unseen">Search events</span
+              ><input
+                type="search"
+                id="event-search"
+                placeholder="Search events"
+                autocomplete="off"
+                autocapitalize="off"
+                spellcheck="false"
+            /></label>
             <span class="found" id="events-found"></span>
             <span class="found" id="events-lost"></span>
           </div>
@@ -395,7 +1321,10 @@ pre { padding: 0.6rem 0.75rem; background: var(--raised); border-radius: 4px; fo
         <div class="panel-state">
           <p id="detail-state" class="detail-state"></p>
           <div id="detail-bar" class="detail-bar"></div>
-          <p class="legend"><i class="key-life"></i> lifetime left <i class="key-stale"></i> stale window <i class="key-refresh"></i> refresh point <i class="key-now"></i> now</p>
+          <p class="legend">
+            <i class="key-life"></i> lifetime left <i class="key-stale"></i> stale window
+            <i class="key-refresh"></i> refresh point <i class="key-now"></i> now
+          </p>
         </div>
         <div class="panel-actions">
           <button type="button" class="strong" id="detail-refresh">Refresh now</button>
@@ -412,7 +1341,13 @@ pre { padding: 0.6rem 0.75rem; background: var(--raised); border-radius: 4px; fo
       <form id="sign-in-form">
         <h2 id="sign-in-title">Token of the admin API</h2>
         <label for="token">Token</label>
-        <input type="password" id="token" autocomplete="current-password" spellcheck="false" aria-describedby="sign-in-problem sign-in-help" />
+        <input
+          type="password"
+          id="token"
+          autocomplete="current-password"
+          spellcheck="false"
+          aria-describedby="sign-in-problem sign-in-help"
+        />
         <p id="sign-in-problem" class="problem" role="alert"></p>
         <p id="sign-in-help" class="faint">It stays in this tab and is forgotten with it.</p>
         <div class="panel-actions">
@@ -424,6 +1359,12 @@ pre { padding: 0.6rem 0.75rem; background: var(--raised); border-radius: 4px; fo
 
     <div class="unseen" id="announcer" aria-live="polite"></div>
     <script type="module">
+const $Background = (() => {
+const inBackground = (work               )       => {
+  work.catch((error         ) => reportError(error))
+}
+return { inBackground }
+})()
 const $EventLog = (() => {
 const eventLimit = 1_000
 const isSame = (one               , other               )          =>
@@ -462,9 +1403,7 @@ const keyTags                      = new Set(["KeysChanged", "KeyDropped", "Unkn
 const isShown = (event               , filter             , search        )          => {
   if (filter === "keys" && !keyTags.has(event.tag)) return false
   if (filter === "problems" && event.level !== "warn" && event.level !== "error") return false
-  return (
-    search === "" || \`\${event.tenant}/\${event.provider} \${event.tag} \${event.text}\`.toLowerCase().includes(search)
-  )
+  return search === "" || \`\${event.tenant}/\${event.provider} \${event.tag} \${event.text}\`.toLowerCase().includes(search)
 }
 return { eventLimit, hasRestarted, mergeEvents, isShown }
 })()
@@ -577,11 +1516,7 @@ class AdminApi {
     return this.#json(\`\${providerPath(name)}/refresh\`, isRefreshOutcome, { method: "POST" })
   }
   events(limit        , before         )                        {
-    return this.#json(
-      \`api/events?limit=\${limit}\${before === undefined ? "" : \`&before=\${before}\`}\`,
-      isEventsAnswer,
-      {},
-    )
+    return this.#json(\`api/events?limit=\${limit}\${before === undefined ? "" : \`&before=\${before}\`}\`, isEventsAnswer, {})
   }
   async stream(after                    , signal             )                                                   {
     const headers = new Headers({ accept: "text/event-stream" })
@@ -634,6 +1569,7 @@ class AdminApi {
 return { ApiProblem, isAbort, problemText, AdminApi }
 })()
 const $Batched = (() => {
+const { inBackground } = $Background
 class Batched {
            #work
            #gap
@@ -660,7 +1596,7 @@ class Batched {
     const wait = Math.max(60, this.#earliest - Date.now())
     this.#timer = setTimeout(() => {
       this.#timer = undefined
-      void this.#run()
+      inBackground(this.#run())
     }, wait)
   }
   async #run()                {
@@ -719,6 +1655,7 @@ const parse = (block        )                            => {
 return { EventStreamText }
 })()
 const $LiveStream = (() => {
+const { inBackground } = $Background
 const { reconnectDelay } = $Backoff
 const { EventStreamText } = $EventStreamText
 const { isRecord, isTimelineEvent } = $Wire
@@ -739,7 +1676,7 @@ class LiveStream {
     this.#after = after
     const running = new AbortController()
     this.#running = running
-    void this.#keepOpen(running.signal)
+    inBackground(this.#keepOpen(running.signal))
   }
   stop()       {
     this.#running?.abort()
@@ -849,8 +1786,8 @@ class ProviderPages {
            #api
            #clock
            #listener
-  #pages = new Map              ()
-  #inFlight = new Map                ()
+           #pages = new Map              ()
+           #inFlight = new Map                ()
   #query
   #asking = new AbortController()
   #requests = 0
@@ -1038,7 +1975,7 @@ const gap = 10_000
 class Announcer {
            #region
   #waiting                = []
-  #timer
+  #isPlanned = false
   #spokenAt = -gap
   constructor(region         ) {
     this.#region = region
@@ -1048,10 +1985,12 @@ class Announcer {
   }
   report(sentence        )       {
     this.#waiting.push(sentence)
-    this.#timer ??= setTimeout(() => this.#speak(), Math.max(500, this.#spokenAt + gap - Date.now()))
+    if (this.#isPlanned) return
+    this.#isPlanned = true
+    setTimeout(() => this.#speak(), Math.max(500, this.#spokenAt + gap - Date.now()))
   }
   #speak()       {
-    this.#timer = undefined
+    this.#isPlanned = false
     this.#spokenAt = Date.now()
     const [first, ...others] = this.#waiting
     this.#waiting = []
@@ -1062,8 +2001,6 @@ return { Announcer }
 })()
 const $TimeText = (() => {
 const second = 1_000
-const minute = 60 * second
-const hour = 60 * minute
 const two = (large        , largeUnit        , small        , smallUnit        )         =>
   small === 0 ? \`\${large} \${largeUnit}\` : \`\${large} \${largeUnit} \${small} \${smallUnit}\`
 const lengthText = (millis        )         => {
@@ -1221,9 +2158,11 @@ const activityText = (summary                 )         => {
       return ""
   }
 }
+const shortMessage = ({ failure, url }                 )         =>
+  failure === undefined ? "" : failure.message.replace(url, "\\u2026")
 const nextAttemptAt = (summary                 )                     =>
   summary.failure?.nextAttemptAt ?? summary.nextRefreshAt
-return { healthAt, healthText, activityText, nextAttemptAt }
+return { healthAt, healthText, activityText, shortMessage, nextAttemptAt }
 })()
 const $EventItem = (() => {
 const { keyChanges } = $KeyChanges
@@ -1231,9 +2170,11 @@ const { providerFragment } = $Route
 const { momentText } = $TimeText
 const { element } = $element
 const marks = { added: "+", removed: "\\u2212", changed: "\\u2260", dropped: "!" }
-const words = { added: "Added", removed: "Removed", changed: "Changed under one kid", dropped: "Dropped" }
+const words = { added: "Added", removed: "Removed", changed: "Changed", dropped: "Dropped" }
 const keyText = (change           )                               => [
-  ...(change.kid === undefined ? [] : ["kid ", element("code", { class: "kid" }, change.kid), " "]),
+  ...(change.kid === undefined
+    ? []
+    : [change.kind === "changed" ? "under kid " : "kid ", element("code", { class: "kid" }, change.kid), " "]),
   ...(change.previous === undefined
     ? []
     : ["from ", element("code", { class: "thumbprint" }, change.previous), " to "]),
@@ -1249,13 +2190,7 @@ const changeList = (changes                          )              =>
         "li",
         { class: "change", "data-kind": change.kind },
         element("span", { class: "change-mark", "aria-hidden": "true" }, marks[change.kind]),
-        element(
-          "span",
-          { class: "change-text" },
-          element("strong", {}, words[change.kind]),
-          " ",
-          ...keyText(change),
-        ),
+        element("span", { class: "change-text" }, element("strong", {}, words[change.kind]), " ", ...keyText(change)),
       ),
     ),
   )
@@ -1271,18 +2206,28 @@ const eventItem = (event               , now        , withProvider         )    
   return element(
     "li",
     { class: "event", "data-level": event.level, "data-keys": changes.length > 0 ? "yes" : "no" },
+    element("time", { datetime: new Date(event.time).toISOString() }, momentText(event.time, now)),
     element(
       "div",
-      { class: "event-line" },
-      element("time", { datetime: new Date(event.time).toISOString() }, momentText(event.time, now)),
-      ...(withProvider
-        ? [element("a", { href: providerFragment(event), class: "event-provider" }, \`\${event.tenant} / \${event.provider}\`)]
-        : []),
-      element("span", { class: "tag" }, event.tag),
-      ...(level === "" ? [] : [element("span", { class: "level" }, level)]),
+      { class: "event-body" },
+      element(
+        "div",
+        { class: "event-line" },
+        ...(withProvider
+          ? [
+              element(
+                "a",
+                { href: providerFragment(event), class: "event-provider" },
+                \`\${event.tenant} / \${event.provider}\`,
+              ),
+            ]
+          : []),
+        element("span", { class: "tag" }, event.tag),
+        ...(level === "" ? [] : [element("span", { class: "level" }, level)]),
+      ),
+      element("p", { class: "event-text" }, event.text),
+      ...(changes.length === 0 ? [] : [changeList(changes)]),
     ),
-    element("p", { class: "event-text" }, event.text),
-    ...(changes.length === 0 ? [] : [changeList(changes)]),
   )
 }
 return { changeList, eventItem }
@@ -1398,6 +2343,7 @@ class HealthBadge {
 return { HealthBadge }
 })()
 const $DetailView = (() => {
+const { inBackground } = $Background
 const { keyChanges } = $KeyChanges
 const { countText, pluralText, ratioText } = $NumberText
 const { activityText, healthAt, nextAttemptAt } = $Standing
@@ -1442,7 +2388,12 @@ const keyItem = (key        )              =>
         text === undefined ? [] : [element("span", { class: "tag" }, text)],
       ),
     ),
-    element("div", { class: "key-line faint" }, "thumbprint ", element("code", { class: "thumbprint" }, key.thumbprint)),
+    element(
+      "div",
+      { class: "key-line faint" },
+      "thumbprint ",
+      element("code", { class: "thumbprint" }, key.thumbprint),
+    ),
     ...(key.jwk === undefined
       ? [element("p", { class: "faint" }, "The public key is shown while the set is usable.")]
       : [
@@ -1479,7 +2430,7 @@ class DetailView {
   #name
   #detail
   #loading = new AbortController()
-  #drawn = new Map                ()
+           #drawn = new Map                ()
   #factTexts                                                                         = []
   constructor(api          , clock             , hasToken               , listener                ) {
     this.#api = api
@@ -1496,7 +2447,7 @@ class DetailView {
     this.#dialog.addEventListener("click", (event) => {
       if (event.target === this.#dialog) this.#dialog.close()
     })
-    this.#refresh.addEventListener("click", () => void this.#forceRefresh())
+    this.#refresh.addEventListener("click", () => inBackground(this.#forceRefresh()))
     this.#tenant.addEventListener("click", () => {
       if (this.#name === undefined) return
       const { tenant } = this.#name
@@ -1520,7 +2471,7 @@ class DetailView {
     this.#sections.replaceChildren(element("p", { class: "faint" }, "Loading."))
     if (!this.#dialog.open) this.#dialog.showModal()
     this.#dialog.scrollTop = 0
-    void this.reload()
+    inBackground(this.reload())
   }
   close()       {
     if (this.#dialog.open) this.#dialog.close()
@@ -1664,7 +2615,7 @@ class DetailView {
       }
     } finally {
       this.#refresh.setAttribute("aria-disabled", "false")
-      void this.reload()
+      inBackground(this.reload())
     }
   }
   #tell(name              , kind                , nodes                              )       {
@@ -1773,7 +2724,7 @@ return { ListControls }
 const $ProviderRow = (() => {
 const { countText, ratioText } = $NumberText
 const { providerFragment } = $Route
-const { activityText, healthAt, nextAttemptAt } = $Standing
+const { activityText, healthAt, nextAttemptAt, shortMessage } = $Standing
 const { relativeText } = $TimeText
 const { element, setAttribute, setText } = $element
 const { FreshnessBarView } = $FreshnessBarView
@@ -1839,7 +2790,7 @@ class ProviderRow {
     setText(this.#notModified, ratioText(summary.notModified, summary.refreshes))
     setText(this.#refreshes, \`of \${countText(summary.refreshes)}\`)
     setText(this.#activity, activityText(summary))
-    setText(this.#message, summary.failure?.message ?? "")
+    setText(this.#message, shortMessage(summary))
     this.node.dataset["state"] = summary.state
     return this.tick(now)
   }
@@ -1870,6 +2821,7 @@ class ProviderRow {
 return { ProviderRow }
 })()
 const $ProviderList = (() => {
+const { inBackground } = $Background
 const { healthText } = $Standing
 const { pageSize, pagesOf, rowWindow } = $RowWindow
 const { nameKey } = $Wire
@@ -1961,7 +2913,7 @@ class ProviderList {
     this.#empty = empty
     arrange(this.#rows, nodes)
     this.#rove(places, hadFocus, focused)
-    void this.#pages.need(this.pagesInView)
+    inBackground(this.#pages.need(this.pagesInView))
   }
   tick()       {
     const now = this.#clock.now()
@@ -2065,6 +3017,7 @@ class ProviderList {
 return { ProviderList }
 })()
 const $SignIn = (() => {
+const { inBackground } = $Background
 const { problemText } = $AdminApi
 const { byId, setText } = $element
 const wrongText = "This token is not accepted."
@@ -2081,7 +3034,7 @@ class SignIn {
     this.#session = session
     this.#form.addEventListener("submit", (event) => {
       event.preventDefault()
-      void this.#try()
+      inBackground(this.#try())
     })
     byId("sign-in-cancel", HTMLButtonElement).addEventListener("click", () => this.#dialog.close())
     this.#dialog.addEventListener("close", () => {
@@ -2163,6 +3116,7 @@ const startTheme = ()       => {
 return { startTheme }
 })()
 const $TimelineView = (() => {
+const { inBackground } = $Background
 const { isShown } = $EventLog
 const { pluralText } = $NumberText
 const { arrange, byId, setText } = $element
@@ -2191,7 +3145,7 @@ class TimelineView {
     this.#more.addEventListener("click", () => {
       this.#limit += portion
       this.render()
-      void fetchOlder()
+      inBackground(fetchOlder())
     })
   }
   show(events                              , dropped        , hasOlder         )       {
@@ -2225,6 +3179,7 @@ class TimelineView {
 }
 return { TimelineView }
 })()
+const { inBackground } = $Background
 const { hasRestarted, mergeEvents } = $EventLog
 const { firstQuery } = $ListQuery
 const { routeOf } = $Route
@@ -2290,7 +3245,7 @@ const ask = (query           )       => {
   controls.showQuery(query)
   setAttribute(grid, "aria-busy", "true")
   list.toTop()
-  void pages.ask(query)
+  inBackground(pages.ask(query))
 }
 const controls = new ListControls(() => pages.query, ask, announcer)
 const timeline = new TimelineView(clock, async () => {
@@ -2309,13 +3264,12 @@ const takeEvents = (arrived                              )       => {
   timeline.show(events, dropped, hasOlderEvents)
 }
 const readNewestEvents = async ()                => {
+  const before = events
   try {
     const answer = await api.events(eventPage)
-    const isAnew = hasRestarted(events, answer.items, true)
-    if (isAnew || events.length === 0) {
-      events = []
-      hasOlderEvents = answer.items.length === eventPage
-    }
+    const isAnew = hasRestarted(before, answer.items, true)
+    if (isAnew) events = events.filter((event) => !before.includes(event))
+    if (isAnew || before.length === 0) hasOlderEvents = answer.items.length === eventPage
     takeEvents(answer.items)
     if (isAnew) stream.resumeAfter(answer.items[0]?.id)
   } catch (error) {
@@ -2333,7 +3287,7 @@ const stream = new LiveStream(api, {
     if (!isAgain) return
     touchesDetail = true
     refetch.ask()
-    void readNewestEvents()
+    inBackground(readNewestEvents())
   },
   onEvent: (event) => {
     if (hasRestarted(events, [event], false)) events = []
@@ -2344,7 +3298,7 @@ const stream = new LiveStream(api, {
     dropped += count
     touchesDetail = true
     refetch.ask()
-    void readNewestEvents()
+    inBackground(readNewestEvents())
   },
   onUnauthorized: () => lock("wrong"),
 })
@@ -2413,7 +3367,7 @@ const lock = (reason              )       => {
   pages.clear()
   showSession()
   showRoute()
-  void askAndEnter(why)
+  inBackground(askAndEnter(why))
 }
 const askAndEnter = async (reason              )                => {
   if (await signIn.ask(reason)) await enter()
@@ -2422,7 +3376,7 @@ byId("log-out", HTMLElement).addEventListener("click", () => {
   session.forget()
   location.reload()
 })
-byId("enter-token", HTMLElement).addEventListener("click", () => void askAndEnter("needed"))
+byId("enter-token", HTMLElement).addEventListener("click", () => inBackground(askAndEnter("needed")))
 byId("skip", HTMLElement).addEventListener("click", (event) => {
   event.preventDefault()
   main.focus()
@@ -2449,7 +3403,7 @@ const isShell = performance
   .getEntriesByType("navigation")
   .some((entry) => entry instanceof PerformanceNavigationTiming && entry.responseStatus === 401)
 if (isShell && session.token === undefined) lock("needed")
-else void enter()
+else inBackground(enter())
 </script>
   </body>
 </html>

@@ -17,13 +17,17 @@ export interface AdminStandIn {
   /** Ends every stream; while it is down, every request is refused at the door. */
   readonly goDown: () => Promise<void>
   readonly comeBack: () => Promise<void>
+  /** From now on this token is the right one. */
+  readonly useToken: (token: string) => void
   readonly close: () => Promise<void>
 }
 
 export const startAdminStandIn = async (
   fleet: FakeFleet,
-  { token, isReadOpen = false }: { readonly token?: string; readonly isReadOpen?: boolean } = {},
+  options: { readonly token?: string; readonly isReadOpen?: boolean } = {},
 ): Promise<AdminStandIn> => {
+  const isReadOpen = options.isReadOpen ?? false
+  let { token } = options
   const requests: Array<string> = []
   const resumedAfter: Array<string | undefined> = []
   const streams = new Set<http.ServerResponse>()
@@ -127,6 +131,9 @@ export const startAdminStandIn = async (
     comeBack: async () => {
       server = http.createServer(serve)
       await listen()
+    },
+    useToken: (next) => {
+      token = next
     },
     close,
   }

@@ -79,8 +79,9 @@ export const openPage = async (
 /** What axe-core holds against the page as it stands, one line each. */
 export const accessibilityProblems = (page: Page): Promise<ReadonlyArray<string>> =>
   page.evaluate(async () => {
-    const { axe } = window as unknown as { readonly axe: typeof import("axe-core") }
-    const { violations } = await axe.run(document, { resultTypes: ["violations"] })
+    const { violations } = await (window as unknown as { readonly axe: typeof axe }).axe.run(document, {
+      resultTypes: ["violations"],
+    })
     return violations.flatMap(({ id, help, nodes }) =>
       nodes.map(({ target, failureSummary }) => `${id}: ${help}: ${target.join(" ")}: ${failureSummary ?? ""}`),
     )

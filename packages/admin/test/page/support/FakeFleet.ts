@@ -2,6 +2,7 @@
  * Providers that a test brings into any state, and what the admin API would say about them. The page's tests run
  * against it; the real server, which derives the same from a registry, has tests of its own.
  */
+import { createHash } from "node:crypto"
 import type {
   Health,
   ProviderDetail,
@@ -14,12 +15,8 @@ import type {
 const minute = 60_000
 
 const text = (seed: number, length: number): string => {
-  const alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
-  let state = seed * 2_654_435_761 + 12_345
-  return Array.from({ length }, () => {
-    state = (state * 1_103_515_245 + 12_345) % 2_147_483_648
-    return alphabet[state % 64]
-  }).join("")
+  const digest = createHash("sha512").update(String(seed)).digest("base64url")
+  return digest.repeat(Math.ceil(length / digest.length)).slice(0, length)
 }
 
 export const thumbprint = (seed: number): string => text(seed, 43)
@@ -174,7 +171,14 @@ export class FakeFleet {
     if (held === undefined) return
     held.summary = { ...held.summary, dropped: 1 }
     held.detail = { ...held.detail, droppedList: [{ kid: "weak-1", reason: "RsaModulusTooSmall" }] }
-    this.tell(tenant, provider, "KeyDropped", "key weak-1 was dropped", { kid: "weak-1", reason: "RsaModulusTooSmall" }, "warn")
+    this.tell(
+      tenant,
+      provider,
+      "KeyDropped",
+      "key weak-1 was dropped",
+      { kid: "weak-1", reason: "RsaModulusTooSmall" },
+      "warn",
+    )
   }
 
   list(query: URLSearchParams): ProvidersAnswer {
@@ -271,7 +275,13 @@ export const smallFleet = (now: () => number = Date.now): FakeFleet => {
     "entra",
     "KeysChanged",
     "the first set: 2 keys",
-    { added: [thumbprint(1), thumbprint(101)], removed: [], changed: [], isFirst: true, kids: { [thumbprint(1)]: "k1" } },
+    {
+      added: [thumbprint(1), thumbprint(101)],
+      removed: [],
+      changed: [],
+      isFirst: true,
+      kids: { [thumbprint(1)]: "k1" },
+    },
     "info",
     before(189),
   )
