@@ -29,6 +29,7 @@ import { TimelineView } from "./view/TimelineView.ts"
 const pollMillis = 15_000
 /** However much happens, the list is asked for no more often than this. */
 const refetchGap = 1_000
+const arrivalMillis = 50
 const eventPage = 200
 
 const session = new Session()
@@ -48,7 +49,11 @@ const sections = {
 let isIn = false
 let view: "fleet" | "timeline" = "fleet"
 let events: ReadonlyArray<TimelineEvent> = []
-let dropped = 0
+/** Events that the stream brought and that wait to be taken together. */
+let arriving: Array<TimelineEvent> = []
+let hasReadEvents = false
+let droppedOnTheWay = 0
+let droppedByServer = 0
 let hasOlderEvents = false
 
 // -----------------------------------------------------------------------------
@@ -108,7 +113,16 @@ const timeline = new TimelineView(clock, async () => {
 
 const takeEvents = (arrived: ReadonlyArray<TimelineEvent>): void => {
   events = mergeEvents(events, arrived)
-  timeline.show(events, dropped, hasOlderEvents)
+  timeline.show(events, droppedOnTheWay + droppedByServer, hasOlderEvents)
+}
+
+/** When a large fleet starts, thousands of events come at once. */
+const takeArriving = (): void => {
+  const arrived = arriving
+  arriving = []
+  if (arrived.length === 0 || !isIn) return
+  if (hasRestarted(events, arrived, false)) events = []
+  takeEvents(arrived)
 }
 
 /** The newest events from the buffer: at the start, and where the stream may have left something out. */
@@ -120,6 +134,8 @@ const readNewestEvents = async (): Promise<void> => {
     const isAnew = hasRestarted(before, answer.items, true)
     if (isAnew) events = events.filter((event) => !before.includes(event))
     if (isAnew || before.length === 0) hasOlderEvents = answer.items.length === eventPage
+    hasReadEvents = true
+    droppedByServer = answer.dropped
     takeEvents(answer.items)
     if (isAnew) stream.resumeAfter(answer.items[0]?.id)
   } catch (error) {
@@ -137,18 +153,17 @@ const touch = ({ tenant, provider }: { readonly tenant: string; readonly provide
 const stream = new LiveStream(api, {
   onState: (state) => connection.stream(state),
   onOpen: (isAgain) => {
-    if (!isAgain) return
+    if (!isAgain && hasReadEvents) return
     touchesDetail = true
     refetch.ask()
     inBackground(readNewestEvents())
   },
   onEvent: (event) => {
-    if (hasRestarted(events, [event], false)) events = []
-    takeEvents([event])
+    if (arriving.push(event) === 1) setTimeout(takeArriving, arrivalMillis)
     touch(event)
   },
   onDropped: (count) => {
-    dropped += count
+    droppedOnTheWay += count
     touchesDetail = true
     refetch.ask()
     inBackground(readNewestEvents())
@@ -220,7 +235,8 @@ const enter = async (): Promise<void> => {
   ask(pages.query)
   await readNewestEvents()
   // The first answer may have sent the viewer to the form.
-  if (isIn) stream.start(events[0]?.id)
+  // An empty buffer is resumed from its beginning, so that nothing falls between it and the stream.
+  if (isIn) stream.start(events[0]?.id ?? (hasReadEvents ? 0 : undefined))
 }
 
 /** Shows nothing any more, and asks for the token. */
@@ -235,6 +251,8 @@ const lock = (reason: SignInReason): void => {
   connection.stream(undefined)
   connection.problem(undefined)
   events = []
+  arriving = []
+  hasReadEvents = false
   timeline.show([], 0, false)
   pages.clear()
   showSession()

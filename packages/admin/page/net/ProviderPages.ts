@@ -78,7 +78,11 @@ export class ProviderPages {
 
   /** Fetches `pages` again and forgets the others, which are out of date as well. */
   async refetch(pages: ReadonlyArray<number>): Promise<void> {
-    if (this.#isOutdated) return
+    if (this.#isOutdated) {
+      // The answer to the current query is under way, or the attempt failed and is made again.
+      await this.#fetch(this.#inFlight.has(0) ? [] : [0])
+      return
+    }
     const kept = new Set(pages)
     for (const page of this.#pages.keys()) if (!kept.has(page)) this.#pages.delete(page)
     await this.#fetch(pages)

@@ -34,10 +34,12 @@ const factsOf = (detail: ProviderDetail): ReadonlyArray<Fact> => [
   ],
   ["Misses", () => countText(detail.misses)],
   ["Served stale", () => countText(detail.stale)],
+  ["Refreshes", () => countText(detail.refreshes)],
+  ["Failed refreshes", () => countText(detail.refreshErrors)],
   [
-    "Refreshes",
+    "Not modified",
     () =>
-      `${countText(detail.refreshes)}, ${countText(detail.refreshErrors)} failed, ${ratioText(detail.notModified, detail.refreshes)} not modified`,
+      `${ratioText(detail.notModified, detail.refreshes)}, ${countText(detail.notModified)} of ${countText(detail.refreshes)}`,
   ],
 ]
 

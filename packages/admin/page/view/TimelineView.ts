@@ -5,6 +5,7 @@ import { inBackground } from "../net/Background.ts"
 import { isShown } from "../model/EventLog.ts"
 import type { EventFilter } from "../model/EventLog.ts"
 import { pluralText } from "../model/NumberText.ts"
+import { dayText } from "../model/TimeText.ts"
 import type { TimelineEvent } from "../model/Wire.ts"
 import type { ServerClock } from "../net/ServerClock.ts"
 import { arrange, byId, setText } from "./element.ts"
@@ -23,6 +24,8 @@ export class TimelineView {
   readonly #clock: ServerClock
   #events: ReadonlyArray<TimelineEvent> = []
   #items = new Map<TimelineEvent, HTMLLIElement>()
+  /** The day that the items were written on: today's tell no day. */
+  #day = ""
   #limit = portion
   #hasOlder = false
 
@@ -56,6 +59,8 @@ export class TimelineView {
     const search = this.#search.value.trim().toLowerCase()
     const found = this.#events.filter((event) => isShown(event, filter, search))
     const now = this.#clock.now()
+    if (this.#day !== dayText(now)) this.#items.clear()
+    this.#day = dayText(now)
     const items = new Map<TimelineEvent, HTMLLIElement>()
     for (const event of found.slice(0, this.#limit)) {
       items.set(event, this.#items.get(event) ?? eventItem(event, now, true))

@@ -3,7 +3,7 @@
  */
 
 /** SHA-256 of the inline script, base64, for the Content-Security-Policy. */
-export const scriptHash = "7Gaee5DHXWZPSLRjIiEvooLSLvkS6uYSUm3o72C1X+s="
+export const scriptHash = "pRmhU8d2kw0rya2PawtqvBGFIQUvVwBG/x85FjwfM7c="
 
 /** SHA-256 of the inline style, base64, for the Content-Security-Policy. */
 export const styleHash = "W+nVbp1nG/YWQOHRY5Uidhwd+ajBvCu2uJ0kFLE6Ve0="
@@ -1826,7 +1826,10 @@ class ProviderPages {
     await this.#fetch(pages.filter((page) => !this.#pages.has(page) && !this.#inFlight.has(page)))
   }
   async refetch(pages                       )                {
-    if (this.#isOutdated) return
+    if (this.#isOutdated) {
+      await this.#fetch(this.#inFlight.has(0) ? [] : [0])
+      return
+    }
     const kept = new Set(pages)
     for (const page of this.#pages.keys()) if (!kept.has(page)) this.#pages.delete(page)
     await this.#fetch(pages)
@@ -2368,10 +2371,12 @@ const factsOf = (detail                )                      => [
   ],
   ["Misses", () => countText(detail.misses)],
   ["Served stale", () => countText(detail.stale)],
+  ["Refreshes", () => countText(detail.refreshes)],
+  ["Failed refreshes", () => countText(detail.refreshErrors)],
   [
-    "Refreshes",
+    "Not modified",
     () =>
-      \`\${countText(detail.refreshes)}, \${countText(detail.refreshErrors)} failed, \${ratioText(detail.notModified, detail.refreshes)} not modified\`,
+      \`\${ratioText(detail.notModified, detail.refreshes)}, \${countText(detail.notModified)} of \${countText(detail.refreshes)}\`,
   ],
 ]
 const keyItem = (key        )              =>
@@ -3119,6 +3124,7 @@ const $TimelineView = (() => {
 const { inBackground } = $Background
 const { isShown } = $EventLog
 const { pluralText } = $NumberText
+const { dayText } = $TimeText
 const { arrange, byId, setText } = $element
 const { eventItem } = $EventItem
 const portion = 100
@@ -3132,6 +3138,7 @@ class TimelineView {
            #clock
   #events                               = []
   #items = new Map                              ()
+  #day = ""
   #limit = portion
   #hasOlder = false
   constructor(clock             , fetchOlder                     ) {
@@ -3160,6 +3167,8 @@ class TimelineView {
     const search = this.#search.value.trim().toLowerCase()
     const found = this.#events.filter((event) => isShown(event, filter, search))
     const now = this.#clock.now()
+    if (this.#day !== dayText(now)) this.#items.clear()
+    this.#day = dayText(now)
     const items = new Map                              ()
     for (const event of found.slice(0, this.#limit)) {
       items.set(event, this.#items.get(event) ?? eventItem(event, now, true))
@@ -3201,6 +3210,7 @@ const { startTheme } = $Theme
 const { TimelineView } = $TimelineView
 const pollMillis = 15_000
 const refetchGap = 1_000
+const arrivalMillis = 50
 const eventPage = 200
 const session = new Session()
 const api = new AdminApi(session)
@@ -3217,7 +3227,10 @@ const sections = {
 let isIn = false
 let view                       = "fleet"
 let events                               = []
-let dropped = 0
+let arriving                       = []
+let hasReadEvents = false
+let droppedOnTheWay = 0
+let droppedByServer = 0
 let hasOlderEvents = false
 const failed = (error         )       => {
   if (error instanceof ApiProblem && error.kind === "unauthorized") lock("wrong")
@@ -3261,7 +3274,14 @@ const timeline = new TimelineView(clock, async () => {
 })
 const takeEvents = (arrived                              )       => {
   events = mergeEvents(events, arrived)
-  timeline.show(events, dropped, hasOlderEvents)
+  timeline.show(events, droppedOnTheWay + droppedByServer, hasOlderEvents)
+}
+const takeArriving = ()       => {
+  const arrived = arriving
+  arriving = []
+  if (arrived.length === 0 || !isIn) return
+  if (hasRestarted(events, arrived, false)) events = []
+  takeEvents(arrived)
 }
 const readNewestEvents = async ()                => {
   const before = events
@@ -3270,6 +3290,8 @@ const readNewestEvents = async ()                => {
     const isAnew = hasRestarted(before, answer.items, true)
     if (isAnew) events = events.filter((event) => !before.includes(event))
     if (isAnew || before.length === 0) hasOlderEvents = answer.items.length === eventPage
+    hasReadEvents = true
+    droppedByServer = answer.dropped
     takeEvents(answer.items)
     if (isAnew) stream.resumeAfter(answer.items[0]?.id)
   } catch (error) {
@@ -3284,18 +3306,17 @@ const touch = ({ tenant, provider }                                             
 const stream = new LiveStream(api, {
   onState: (state) => connection.stream(state),
   onOpen: (isAgain) => {
-    if (!isAgain) return
+    if (!isAgain && hasReadEvents) return
     touchesDetail = true
     refetch.ask()
     inBackground(readNewestEvents())
   },
   onEvent: (event) => {
-    if (hasRestarted(events, [event], false)) events = []
-    takeEvents([event])
+    if (arriving.push(event) === 1) setTimeout(takeArriving, arrivalMillis)
     touch(event)
   },
   onDropped: (count) => {
-    dropped += count
+    droppedOnTheWay += count
     touchesDetail = true
     refetch.ask()
     inBackground(readNewestEvents())
@@ -3351,7 +3372,7 @@ const enter = async ()                => {
   showRoute()
   ask(pages.query)
   await readNewestEvents()
-  if (isIn) stream.start(events[0]?.id)
+  if (isIn) stream.start(events[0]?.id ?? (hasReadEvents ? 0 : undefined))
 }
 const lock = (reason              )       => {
   if (!isIn && reason === "wrong") return
@@ -3363,6 +3384,8 @@ const lock = (reason              )       => {
   connection.stream(undefined)
   connection.problem(undefined)
   events = []
+  arriving = []
+  hasReadEvents = false
   timeline.show([], 0, false)
   pages.clear()
   showSession()

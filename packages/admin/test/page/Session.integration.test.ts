@@ -122,6 +122,37 @@ describe.skipIf(noChromium !== undefined)("a session", () => {
     await server.close()
   })
 
+  it("finds what was searched for while the server was away", async () => {
+    const server = await startAdminStandIn(smallFleet())
+    const { page, complaints, close } = await openPage(chromium, server.url)
+    await page.locator("#live[data-kind=live]").waitFor()
+    await server.goDown()
+    await page.locator("#lost[data-shown=yes]").waitFor()
+    await page.getByRole("searchbox", { name: "Search tenant" }).fill("cognito")
+    await server.comeBack()
+    await page.locator("#live[data-kind=live]").waitFor()
+    await page.locator("#found", { hasText: /^1 provider$/ }).waitFor({ state: "attached" })
+    expect(await page.locator(".row .provider-name").allTextContents()).toEqual(["cognito"])
+    expect(unexpected(complaints, /ERR_/)).toEqual([])
+    await close()
+    await server.close()
+  })
+
+  it("says how many events did not reach it, and takes ten thousand at once", async () => {
+    const fleet = smallFleet()
+    const server = await startAdminStandIn(fleet)
+    const { page, complaints, close } = await openPage(chromium, `${server.url}#timeline`)
+    await page.locator("#live[data-kind=live]").waitFor()
+    for (let index = 0; index < 10_000; index++) fleet.tell("acme", "okta", "RefreshSucceeded", `refresh ${index}`)
+    await page.getByText("refresh 9999", { exact: true }).waitFor()
+    await page.locator("#events-found", { hasText: /^1.000 events$/ }).waitFor()
+    server.dropOnTheWay(37)
+    await page.getByText("37 events did not reach this page.").waitFor()
+    expect(complaints).toEqual([])
+    await close()
+    await server.close()
+  })
+
   it("makes the next attempt at once for those who do not want to wait", async () => {
     const server = await startAdminStandIn(smallFleet())
     const { page, complaints, close } = await openPage(chromium, server.url, {}, async (page) => {

@@ -17,6 +17,8 @@ export interface AdminStandIn {
   /** Ends every stream; while it is down, every request is refused at the door. */
   readonly goDown: () => Promise<void>
   readonly comeBack: () => Promise<void>
+  /** Tells every stream that events were left out. */
+  readonly dropOnTheWay: (dropped: number) => void
   /** From now on this token is the right one. */
   readonly useToken: (token: string) => void
   readonly close: () => Promise<void>
@@ -131,6 +133,9 @@ export const startAdminStandIn = async (
     comeBack: async () => {
       server = http.createServer(serve)
       await listen()
+    },
+    dropOnTheWay: (dropped) => {
+      for (const stream of streams) stream.write(`event: dropped\ndata: ${JSON.stringify({ dropped })}\n\n`)
     },
     useToken: (next) => {
       token = next
