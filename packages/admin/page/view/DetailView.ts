@@ -121,6 +121,8 @@ export class DetailView {
     byId("detail-bar", HTMLElement).append(this.#bar.node)
     byId("detail-close", HTMLButtonElement).addEventListener("click", () => this.#dialog.close())
     this.#dialog.addEventListener("close", () => {
+      // The event comes a task later. By then another provider may be shown.
+      if (this.#dialog.open) return
       this.#forget()
       this.#listener.onClose()
     })

@@ -29,6 +29,8 @@ export class SignIn {
     })
     byId("sign-in-cancel", HTMLButtonElement).addEventListener("click", () => this.#dialog.close())
     this.#dialog.addEventListener("close", () => {
+      // The event comes a task later. By then the form may be asked for again, and that question is open.
+      if (this.#dialog.open) return
       this.#token.value = ""
       this.#answer(false)
     })

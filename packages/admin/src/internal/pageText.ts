@@ -3,7 +3,7 @@
  */
 
 /** SHA-256 of the inline script, base64, for the Content-Security-Policy. */
-export const scriptHash = "pRmhU8d2kw0rya2PawtqvBGFIQUvVwBG/x85FjwfM7c="
+export const scriptHash = "GZAbUZWyKQHxMhUovC9bvBPS05rc+NsD9MizOh+20Zw="
 
 /** SHA-256 of the inline style, base64, for the Content-Security-Policy. */
 export const styleHash = "W+nVbp1nG/YWQOHRY5Uidhwd+ajBvCu2uJ0kFLE6Ve0="
@@ -2446,6 +2446,7 @@ class DetailView {
     byId("detail-bar", HTMLElement).append(this.#bar.node)
     byId("detail-close", HTMLButtonElement).addEventListener("click", () => this.#dialog.close())
     this.#dialog.addEventListener("close", () => {
+      if (this.#dialog.open) return
       this.#forget()
       this.#listener.onClose()
     })
@@ -3043,6 +3044,7 @@ class SignIn {
     })
     byId("sign-in-cancel", HTMLButtonElement).addEventListener("click", () => this.#dialog.close())
     this.#dialog.addEventListener("close", () => {
+      if (this.#dialog.open) return
       this.#token.value = ""
       this.#answer(false)
     })

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest"
 import type { BrowserContextOptions } from "playwright-core"
 import { startAdminStandIn } from "./support/AdminStandIn.ts"
 import type { AdminStandIn } from "./support/AdminStandIn.ts"
-import { accessibilityProblems, noChromium, openPage, screenshot, startChromium } from "./support/Chromium.ts"
+import { accessibilityProblems, noChromium, openPage, screenshot, startChromium, withAxe } from "./support/Chromium.ts"
 import type { Chromium } from "./support/Chromium.ts"
 import { smallFleet } from "./support/FakeFleet.ts"
 
@@ -44,7 +44,7 @@ describe.skipIf(noChromium !== undefined)("the page for everybody", () => {
   it.each(
     looks.flatMap(([look, options]) => views.map(([view, fragment]) => [look, view, options, fragment] as const)),
   )("has nothing that axe-core objects to: %s, %s", async (look, view, options, fragment) => {
-    const { page, complaints, close } = await openPage(chromium, server.url + fragment, options)
+    const { page, complaints, close } = await openPage(chromium, server.url + fragment, options, withAxe)
     await page.locator("#live[data-kind=live]").waitFor({ state: "attached" })
     if (view === "detail") {
       await page
@@ -64,7 +64,7 @@ describe.skipIf(noChromium !== undefined)("the page for everybody", () => {
   it.each(["light", "dark"] as const)(
     "has nothing that axe-core objects to: the form for the token, %s",
     async (look) => {
-      const { page, close } = await openPage(chromium, locked.url, { colorScheme: look })
+      const { page, close } = await openPage(chromium, locked.url, { colorScheme: look }, withAxe)
       await page.getByRole("dialog").waitFor()
       await page.keyboard.press("Enter")
       expect(await accessibilityProblems(page)).toEqual([])

@@ -63,8 +63,6 @@ export const openPage = async (
   prepare: (page: Page) => Promise<void> = () => Promise.resolve(),
 ): Promise<WatchedPage> => {
   const context = await browser.newContext({ viewport: { width: 1440, height: 900 }, ...options })
-  // Evaluated before the page is, where its policy does not reach.
-  await context.addInitScript({ content: axe.source })
   const page = await context.newPage()
   const complaints: Array<string> = []
   page.on("console", (message) => {
@@ -75,6 +73,9 @@ export const openPage = async (
   await page.goto(url)
   return { page, complaints, close: () => context.close() }
 }
+
+/** Puts axe-core into every document of `page` before its policy can object. */
+export const withAxe = (page: Page): Promise<void> => page.addInitScript({ content: axe.source }).then(() => undefined)
 
 /** What axe-core holds against the page as it stands, one line each. */
 export const accessibilityProblems = (page: Page): Promise<ReadonlyArray<string>> =>
@@ -87,7 +88,7 @@ export const accessibilityProblems = (page: Page): Promise<ReadonlyArray<string>
     )
   })
 
-const folder = path.resolve(import.meta.dirname, "../../../dist/screenshots")
+const folder = path.resolve(import.meta.dirname, "../../../.cache/screenshots")
 
 /** Writes what is in view for somebody to look at, and prints where. */
 export const screenshot = async (page: Page, name: string): Promise<void> => {
