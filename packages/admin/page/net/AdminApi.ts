@@ -3,6 +3,7 @@
  */
 import { queryString } from "../model/ListQuery.ts"
 import type { ListQuery } from "../model/ListQuery.ts"
+import { apiBase } from "../model/Mount.ts"
 import { isEventsAnswer, isProviderDetail, isProvidersAnswer, isRecord, isRefreshOutcome } from "../model/Wire.ts"
 import type {
   EventsAnswer,
@@ -114,7 +115,12 @@ export class AdminApi {
     if (token !== undefined) headers.set("authorization", `Bearer ${token}`)
     let response: Response
     try {
-      response = await fetch(path, { ...init, headers, cache: "no-store", credentials: "same-origin" })
+      response = await fetch(`${apiBase(location.pathname)}${path}`, {
+        ...init,
+        headers,
+        cache: "no-store",
+        credentials: "same-origin",
+      })
     } catch (error) {
       if (isAbort(error)) throw error
       throw new ApiProblem("unreachable", "The server can not be reached.")

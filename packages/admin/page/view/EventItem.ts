@@ -48,10 +48,12 @@ const levelWords: Readonly<Record<TimelineEvent["level"], string>> = {
 /** `now` decides whether the day is told. Without `withProvider` the event stands in its provider's own detail. */
 export const eventItem = (event: TimelineEvent, now: number, withProvider: boolean): HTMLLIElement => {
   const changes = keyChanges(event.tag, event.details)
+  // The first set of a provider is no change that anybody has to look into.
+  const isNews = changes.length > 0 && event.details["isFirst"] !== true
   const level = levelWords[event.level]
   return element(
     "li",
-    { class: "event", "data-level": event.level, "data-keys": changes.length > 0 ? "yes" : "no" },
+    { class: "event", "data-level": event.level, "data-keys": isNews ? "yes" : "no" },
     element("time", { datetime: new Date(event.time).toISOString() }, momentText(event.time, now)),
     element(
       "div",

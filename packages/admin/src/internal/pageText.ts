@@ -3,10 +3,10 @@
  */
 
 /** SHA-256 of the inline script, base64, for the Content-Security-Policy. */
-export const scriptHash = "GZAbUZWyKQHxMhUovC9bvBPS05rc+NsD9MizOh+20Zw="
+export const scriptHash = "EAlZQzxRtHD9B6/zoznREGgS3LjNMQRVSSbsAkI6FAo="
 
 /** SHA-256 of the inline style, base64, for the Content-Security-Policy. */
-export const styleHash = "W+nVbp1nG/YWQOHRY5Uidhwd+ajBvCu2uJ0kFLE6Ve0="
+export const styleHash = "9peYXHAiNNNmQQw4ZhVi79aL5UzwnVmckwI6n3mWbq4="
 
 /** The page. */
 export const pageText: string = `<!doctype html>
@@ -260,16 +260,16 @@ nav a[aria-current] {
   border-color: var(--failed);
   transform: rotate(45deg);
 }
-.lost {
-  flex: 0 0 100%;
-}
 .lost[data-shown="yes"] {
-  margin: 0 -1rem;
-  width: calc(100% + 2rem);
-  flex-basis: calc(100% + 2rem);
-  padding: 0.4rem 1rem;
+  position: fixed;
+  z-index: 8;
+  inset: auto 0 0;
+  padding: 0.5rem 1rem;
   background: var(--failed-soft);
-  border-top: 1px solid var(--failed);
+  border-top: 2px solid var(--failed);
+}
+body:has(.lost[data-shown="yes"]) {
+  padding-bottom: 4rem;
 }
 .lost button {
   min-height: 1.6rem;
@@ -598,6 +598,7 @@ nav a[aria-current] {
 [data-phase="ended"] .bar-life,
 [data-phase="ended"] .bar-stale {
   background: var(--failed-soft);
+  box-shadow: inset 0 0 0 1px var(--failed);
 }
 [data-phase="none"] i {
   display: none;
@@ -965,17 +966,17 @@ main:has(#locked:not([hidden])) ~ .sign-in::backdrop {
   .top {
     padding-inline: 0.75rem;
   }
-  .lost[data-shown="yes"] {
-    margin: 0 -0.75rem;
-    flex-basis: calc(100% + 1.5rem);
-    padding-inline: 0.75rem;
-  }
-  .head {
+  .head:not(:focus-within) {
     position: absolute;
     width: 1px;
     height: 1px;
     overflow: hidden;
     clip-path: inset(50%);
+  }
+  .row-head {
+    display: flex;
+    flex-wrap: wrap;
+    padding: 0 0.75rem;
   }
   .row {
     padding: 0 0.75rem;
@@ -998,6 +999,7 @@ main:has(#locked:not([hidden])) ~ .sign-in::backdrop {
   }
   .row .cell-name > .tenant-name {
     flex: 0 4 auto;
+    min-width: 3rem;
     font-size: 0.8125rem;
   }
   .cell-health {
@@ -1117,10 +1119,6 @@ main:has(#locked:not([hidden])) ~ .sign-in::backdrop {
   .event time {
     float: left;
     margin-right: 0.75rem;
-  }
-  .lost {
-    order: 6;
-    grid-column: 1 / -1;
   }
   .filters {
     display: grid;
@@ -1475,8 +1473,14 @@ const isRefreshOutcome = (value         )                          =>
 const nameKey = ({ tenant, provider }              )         => JSON.stringify([tenant, provider])
 return { healths, isRecord, isProvidersAnswer, isProviderDetail, isTimelineEvent, isEventsAnswer, isRefreshOutcome, nameKey }
 })()
+const $Mount = (() => {
+const apiBase = (pathname        )         =>
+  pathname.endsWith("/") ? "" : \`\${pathname.slice(pathname.lastIndexOf("/") + 1)}/\`
+return { apiBase }
+})()
 const $AdminApi = (() => {
 const { queryString } = $ListQuery
+const { apiBase } = $Mount
 const { isEventsAnswer, isProviderDetail, isProvidersAnswer, isRecord, isRefreshOutcome } = $Wire
 class ApiProblem extends Error {
            kind
@@ -1556,7 +1560,12 @@ class AdminApi {
     if (token !== undefined) headers.set("authorization", \`Bearer \${token}\`)
     let response
     try {
-      response = await fetch(path, { ...init, headers, cache: "no-store", credentials: "same-origin" })
+      response = await fetch(\`\${apiBase(location.pathname)}\${path}\`, {
+        ...init,
+        headers,
+        cache: "no-store",
+        credentials: "same-origin",
+      })
     } catch (error) {
       if (isAbort(error)) throw error
       throw new ApiProblem("unreachable", "The server can not be reached.")
@@ -2205,10 +2214,11 @@ const levelWords                                                   = {
 }
 const eventItem = (event               , now        , withProvider         )                => {
   const changes = keyChanges(event.tag, event.details)
+  const isNews = changes.length > 0 && event.details["isFirst"] !== true
   const level = levelWords[event.level]
   return element(
     "li",
-    { class: "event", "data-level": event.level, "data-keys": changes.length > 0 ? "yes" : "no" },
+    { class: "event", "data-level": event.level, "data-keys": isNews ? "yes" : "no" },
     element("time", { datetime: new Date(event.time).toISOString() }, momentText(event.time, now)),
     element(
       "div",

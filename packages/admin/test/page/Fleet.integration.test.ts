@@ -142,6 +142,18 @@ describe.skipIf(noChromium !== undefined)("the fleet", () => {
       expect(await page.locator(".row").count()).toBe(0)
     }))
 
+  it("works wherever the application mounts it", async () => {
+    const server = await startAdminStandIn(smallFleet())
+    for (const mount of ["admin", "admin/"]) {
+      const { page, complaints, close } = await openPage(chromium, server.url + mount)
+      await row(page, "acme", "okta").waitFor()
+      await page.locator("#live[data-kind=live]").waitFor()
+      expect(complaints).toEqual([])
+      await close()
+    }
+    await server.close()
+  })
+
   it("writes data as text, whatever it says", () => {
     const fleet = smallFleet()
     fleet.add("<img src=x onerror=alert(1)>", "\"'&</script><script>")

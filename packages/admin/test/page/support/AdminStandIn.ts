@@ -58,7 +58,8 @@ export const startAdminStandIn = async (
   }
 
   const serve = (request: http.IncomingMessage, response: http.ServerResponse) => {
-    const url = new URL(request.url ?? "/", "http://localhost")
+    // Mounted at the root, and at /admin as well.
+    const url = new URL((request.url ?? "/").replace(/^\/admin(?=\/|$)\/?/, "/"), "http://localhost")
     requests.push(`${request.method} ${url.pathname}${url.search}`)
     const isIn = token === undefined || request.headers.authorization === `Bearer ${token}`
     if (url.pathname === "/") {
