@@ -35,7 +35,7 @@ const eventPage = 200
 const session = new Session()
 const api = new AdminApi(session)
 const clock = new ServerClock()
-const announcer = new Announcer(byId("announcer", HTMLElement))
+const announcer = new Announcer(byId("answers", HTMLElement), byId("news", HTMLElement))
 const signIn = new SignIn(api, session)
 
 const main = byId("main", HTMLElement)

@@ -6,19 +6,21 @@ import { setText } from "./element.ts"
 const gap = 10_000
 
 export class Announcer {
-  readonly #region: Element
+  readonly #answers: Element
+  readonly #news: Element
   #waiting: Array<string> = []
   #isPlanned = false
   #spokenAt = -gap
 
-  constructor(region: Element) {
-    this.#region = region
+  /** Two live regions, so that neither sentence takes the other's place before it is heard. */
+  constructor(answers: Element, news: Element) {
+    this.#answers = answers
+    this.#news = news
   }
 
   /** The answer to something that the viewer did: at once. */
   say(sentence: string): void {
-    // The same words again would be no change, and not be heard.
-    setText(this.#region, this.#region.textContent === sentence ? `${sentence}\u00a0` : sentence)
+    speak(this.#answers, sentence)
   }
 
   /** A change; several within a while become one sentence. */
@@ -34,6 +36,10 @@ export class Announcer {
     this.#spokenAt = Date.now()
     const [first, ...others] = this.#waiting
     this.#waiting = []
-    if (first !== undefined) this.say(others.length === 0 ? first : `${first} ${others.length} more changed.`)
+    if (first !== undefined) speak(this.#news, others.length === 0 ? first : `${first} ${others.length} more changed.`)
   }
 }
+
+/** The same words again would be no change, and not be heard. */
+const speak = (region: Element, sentence: string): void =>
+  setText(region, region.textContent === sentence ? `${sentence}\u00a0` : sentence)

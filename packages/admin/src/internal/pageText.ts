@@ -3,7 +3,7 @@
  */
 
 /** SHA-256 of the inline script, base64, for the Content-Security-Policy. */
-export const scriptHash = "EAlZQzxRtHD9B6/zoznREGgS3LjNMQRVSSbsAkI6FAo="
+export const scriptHash = "52iHRE18f63Vw7kD2+lDumt68grzWqHLNEnSbZTgeVo="
 
 /** SHA-256 of the inline style, base64, for the Content-Security-Policy. */
 export const styleHash = "9peYXHAiNNNmQQw4ZhVi79aL5UzwnVmckwI6n3mWbq4="
@@ -1355,7 +1355,8 @@ main:has(#locked:not([hidden])) ~ .sign-in::backdrop {
       </form>
     </dialog>
 
-    <div class="unseen" id="announcer" aria-live="polite"></div>
+    <div class="unseen" id="answers" aria-live="polite"></div>
+    <div class="unseen" id="news" aria-live="polite"></div>
     <script type="module">
 const $Background = (() => {
 const inBackground = (work               )       => {
@@ -1985,15 +1986,17 @@ const $Announcer = (() => {
 const { setText } = $element
 const gap = 10_000
 class Announcer {
-           #region
+           #answers
+           #news
   #waiting                = []
   #isPlanned = false
   #spokenAt = -gap
-  constructor(region         ) {
-    this.#region = region
+  constructor(answers         , news         ) {
+    this.#answers = answers
+    this.#news = news
   }
   say(sentence        )       {
-    setText(this.#region, this.#region.textContent === sentence ? \`\${sentence}\\u00a0\` : sentence)
+    speak(this.#answers, sentence)
   }
   report(sentence        )       {
     this.#waiting.push(sentence)
@@ -2006,9 +2009,11 @@ class Announcer {
     this.#spokenAt = Date.now()
     const [first, ...others] = this.#waiting
     this.#waiting = []
-    if (first !== undefined) this.say(others.length === 0 ? first : \`\${first} \${others.length} more changed.\`)
+    if (first !== undefined) speak(this.#news, others.length === 0 ? first : \`\${first} \${others.length} more changed.\`)
   }
 }
+const speak = (region         , sentence        )       =>
+  setText(region, region.textContent === sentence ? \`\${sentence}\\u00a0\` : sentence)
 return { Announcer }
 })()
 const $TimeText = (() => {
@@ -3227,7 +3232,7 @@ const eventPage = 200
 const session = new Session()
 const api = new AdminApi(session)
 const clock = new ServerClock()
-const announcer = new Announcer(byId("announcer", HTMLElement))
+const announcer = new Announcer(byId("answers", HTMLElement), byId("news", HTMLElement))
 const signIn = new SignIn(api, session)
 const main = byId("main", HTMLElement)
 const grid = byId("grid", HTMLElement)

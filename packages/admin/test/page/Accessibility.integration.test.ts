@@ -153,7 +153,7 @@ describe.skipIf(noChromium !== undefined)("the page for everybody", () => {
     fleet.turnStale("acme", "okta")
     fleet.turnStale("acme", "entra")
     fleet.turnStale("globex", "entra")
-    await page.locator("#announcer", { hasText: /^\w+ of \w+ is now stale\. 2 more changed\.$/ }).waitFor({
+    await page.locator("#news", { hasText: /^\w+ of \w+ is now stale\. 2 more changed\.$/ }).waitFor({
       state: "attached",
     })
     expect(complaints).toEqual([])
