@@ -61,7 +61,8 @@ export class Idp {
     })
     server.on("request", (request, response) => {
       if (request.url === "/jwks") this.requests += 1
-      this.#listener(request, response)
+      if (request.url === "/counted") response.end(JSON.stringify(this.#counted))
+      else this.#listener(request, response)
     })
   }
 
@@ -76,6 +77,12 @@ export class Idp {
     yield* idp.rotate
     return idp
   })
+
+  /** What it has counted at its socket, for whoever compares. */
+  get #counted() {
+    const { notModified, requests, resets } = this
+    return { requests, notModified, resets }
+  }
 
   get jwksUrl(): string {
     return `${this.issuer}/jwks`

@@ -3,7 +3,7 @@
  *
  *     pnpm demo                   every step; status 0 if all of them held
  *     pnpm demo --break rotate    sabotages a step: the table must say so, and the status is 1
- *     pnpm demo --serve           goes on until it is told to stop, with the providers' URLs
+ *     pnpm demo --serve           goes on until it is told to stop, with a page to look at
  *
  * Tokens, sockets and timeouts are real. Only the clock is moved ahead by the demo, since no registry
  * accepts a lifetime under 30 s; the column "clock" says when and how far.
@@ -27,10 +27,9 @@ import * as Runtime from "effect/Runtime"
 import * as Schema from "effect/Schema"
 import { counting } from "./checks.ts"
 import { DemoClock } from "./clock.ts"
-import { client } from "./idp.ts"
 import { steps } from "./steps.ts"
+import { serve } from "./serve.ts"
 import * as Table from "./table.ts"
-import { audienceOf } from "./tokens.ts"
 import { makeWorld, type StepName, stepNames, type World } from "./world.ts"
 
 /** Some step did not hold; the table has said so. */
@@ -90,20 +89,6 @@ const messageOf = (cause: Cause.Cause<unknown>): string => {
   return error instanceof Error ? error.message : String(error)
 }
 
-/** Waits to be told to stop. */
-const serve = Effect.fnUntraced(function* ({ a, b, logins }: World) {
-  clearTimeout(watchdog)
-  isServing = true
-  yield* Console.log("\nServing until SIGINT or SIGTERM. Tokens:")
-  for (const { idp, tenant } of logins) {
-    const form = `grant_type=client_credentials&scope=read&resource=${audienceOf(tenant)}`
-    yield* Console.log(`  ${tenant.padEnd(8)} curl -u ${client.id}:${client.secret} -d '${form}' ${idp.tokenUrl}`)
-  }
-  yield* Console.log("Keys:")
-  for (const { id, jwksUrl } of [a, b]) yield* Console.log(`  ${id.padEnd(8)} curl -i ${jwksUrl}`)
-  return yield* Effect.never
-})
-
 const JwksLive = JwksRegistry.layer({ requireHttps: false, allowPrivateAddresses: ["127.0.0.1"] }).pipe(
   Layer.provide([Persistence.layerMemory, JwksMetrics.layer]),
   Layer.provideMerge(FetchHttpClient.layer),
@@ -117,7 +102,12 @@ const demo = Command.make(
       Flag.optional,
     ),
     serve: Flag.Boolean("serve").pipe(
-      Flag.withDescription("Go on after the steps, until SIGINT or SIGTERM"),
+      Flag.withDescription("Go on after the steps, with the operators' page, until SIGINT or SIGTERM"),
+      Flag.withDefault(false),
+    ),
+    port: Flag.Int("port").pipe(Flag.withDescription("Of the page; a free one if none is given"), Flag.withDefault(0)),
+    still: Flag.Boolean("still").pipe(
+      Flag.withDescription("While serving, nobody logs in and nothing fails by itself"),
       Flag.withDefault(false),
     ),
   },
@@ -128,7 +118,10 @@ const demo = Command.make(
     yield* Effect.gen(function* () {
       const world = yield* makeWorld(clock, broken)
       yield* runSteps(world)
-      if (flags.serve) return yield* serve(world)
+      if (!flags.serve) return
+      clearTimeout(watchdog)
+      isServing = true
+      return yield* serve(world, flags)
     }).pipe(Effect.scoped, Effect.provide(JwksLive), Effect.provideService(Clock.Clock, clock))
   }),
 ).pipe(Command.withDescription("Two OpenID providers, three tenants, and what happens to their keys"))

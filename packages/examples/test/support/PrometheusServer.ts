@@ -49,6 +49,8 @@ export interface PrometheusServer {
 export interface PrometheusOptions {
   /** What is scraped, as `host:port`. */
   readonly target: string
+  /** What the target wants to see. */
+  readonly bearer?: string
   readonly intervalMillis: number
   /** A file with rules, evaluated as often as the target is scraped. */
   readonly rules?: string
@@ -74,6 +76,7 @@ const exitOf = async (child: ChildProcess): Promise<void> => {
 
 /** Starts one, and waits until it answers. */
 export const startPrometheus = async ({
+  bearer,
   intervalMillis,
   rules,
   target,
@@ -87,7 +90,12 @@ export const startPrometheus = async ({
       global: { scrape_interval: `${intervalMillis}ms`, evaluation_interval: `${intervalMillis}ms` },
       rule_files: rules === undefined ? [] : [rules],
       scrape_configs: [
-        { job_name: "shop", scrape_timeout: `${intervalMillis}ms`, static_configs: [{ targets: [target] }] },
+        {
+          job_name: "shop",
+          scrape_timeout: `${intervalMillis}ms`,
+          static_configs: [{ targets: [target] }],
+          ...(bearer !== undefined && { authorization: { credentials: bearer } }),
+        },
       ],
     }),
   )

@@ -12,9 +12,13 @@ export interface RunningExample {
 }
 
 /** Runs `main.ts` of an example. */
-export const startExample = (folder: string, environment: Readonly<Record<string, string>>): RunningExample => {
+export const startExample = (
+  folder: string,
+  environment: Readonly<Record<string, string>>,
+  args: ReadonlyArray<string> = [],
+): RunningExample => {
   const main = path.join(import.meta.dirname, "../..", folder, "main.ts")
-  const child = spawn(process.execPath, [main], {
+  const child = spawn(process.execPath, [main, ...args], {
     stdio: ["ignore", "pipe", "pipe"],
     env: { ...process.env, FORCE_COLOR: "0", ...environment },
   })
