@@ -172,7 +172,7 @@ describe("a resolve", () => {
       yield* registry.register(registered)
       yield* settle
       const before = spans.length
-      yield* traced(Effect.repeat(registry.resolveKey("acme", kid), { times: 10_000 }))
+      yield* traced(Effect.repeat(registry.resolveKey("acme", kid), { times: 1_000_000 }))
       yield* traced(
         Effect.repeat(Effect.provideService(JwksRegistry.resolveKey("acme", kid), JwksRegistry, registry), {
           times: 10_000,
