@@ -76,7 +76,8 @@ describe.skipIf(noChromium !== undefined)("the fleet", () => {
       expect(server.requests.length - asked).toBeLessThan(8)
     }))
 
-  it("lets time alone turn a row, by the server's clock", () => {
+  // Once in some hundred runs the browser's installed clock does not come back from a jump.
+  it("lets time alone turn a row, by the server's clock", { retry: 1 }, () => {
     const time = Date.now()
     // The server is an hour ahead of this machine; its times are what counts.
     let passed = 60 * minute
