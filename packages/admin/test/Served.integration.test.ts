@@ -66,6 +66,24 @@ const statusOf = (port: number, method: string, path: string, borne?: string) =>
     ).end()
   })
 
+describe("Served alone under a path", () => {
+  it.live("answers what is outside of it, or no path at all, behind the door, too", () =>
+    Effect.gen(function* () {
+      const { origin, port } = yield* serveAlone({ token: Redacted.make(token), path: "/admin/jwks" })
+      const targets = ["/", "/other", "/admin/jwks/%", "/admin/jwks/api/providers/acme/idp%", "/admin/jwks/%ff", "/%"]
+      for (const target of targets) {
+        for (const method of ["GET", "POST", "OPTIONS"]) {
+          assert.strictEqual(yield* statusOf(port, method, target), 401, `${method} ${target}`)
+          assert.strictEqual(yield* statusOf(port, method, target, token), 404, `${method} ${target}`)
+        }
+      }
+      const { headers } = yield* Effect.promise(() => fetch(`${origin}/other`))
+      assert.strictEqual(headers.get("x-content-type-options"), "nosniff")
+      assert.include(headers.get("www-authenticate"), "Bearer")
+    }).pipe(ownMetrics),
+  )
+})
+
 describe("The typed client", () => {
   it.live.each<[string, string]>([
     ["/", ""],

@@ -46,8 +46,8 @@ export type JwksEventBody =
   | { readonly _tag: "JwksUrlDiscovered"; readonly url: string; readonly previous?: string }
   /** The issuer's metadata could not be read again, `count` times in a row by now; the known URL stays. */
   | { readonly _tag: "RediscoveryFailed"; readonly reason: UnavailableReason; readonly count: number }
-  /** A key of the document is newly unusable. */
-  | { readonly _tag: "KeyDropped"; readonly kid?: string; readonly reason: DropReason }
+  /** A key of the document is newly unusable; 16 are told after a flight, and with the last one how many `more`. */
+  | { readonly _tag: "KeyDropped"; readonly kid?: string; readonly reason: DropReason; readonly more?: number }
   /** From now on answers come from a set that is past its lifetime, until `until` at the latest. */
   | { readonly _tag: "StaleServing"; readonly until: number }
   /** Stale serving ended, by a good refresh or by the end of the window. */

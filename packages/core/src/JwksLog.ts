@@ -42,7 +42,7 @@ export const describeEvent = (event: JwksEvent): LogLine => {
     case "KeyDropped":
       return {
         level: "Warn",
-        message: `JWK ${event.kid === undefined ? "without kid" : quote(event.kid)} can not be used: ${event.reason}`,
+        message: `JWK ${event.kid === undefined ? "without kid" : quote(event.kid)} can not be used: ${event.reason}${event.more === undefined ? "" : `, and ${event.more} more`}`,
       }
     case "JwksUrlDiscovered":
       return {

@@ -6,7 +6,8 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import type * as Fiber from "effect/Fiber"
-import type * as Tracer from "effect/Tracer"
+import * as Result from "effect/Result"
+import * as Tracer from "effect/Tracer"
 import type { ResolveKeyOptions } from "./Resolved.ts"
 
 /**
@@ -38,23 +39,53 @@ export const spanFailure = (name: string, message: string): Exit.Exit<never, unk
   return Exit.fail(failed)
 }
 
+/** The span that somebody is in, as far as it may be shown to others. */
+export const shownSpan = ({ cache }: Fiber.Fiber<unknown, unknown>): Tracer.AnySpan | undefined =>
+  cache.span === undefined || !cache.tracerEnabled || Context.get(cache.span.annotations, Tracer.DisablePropagation)
+    ? undefined
+    : cache.span
+
+/** A span of a tracer that may be broken: what it does not take is lost, and nothing else. */
+export class ToldSpan {
+  readonly #span: Tracer.Span
+
+  constructor(span: Tracer.Span) {
+    this.#span = span
+  }
+
+  attribute(name: string, value: unknown): void {
+    Result.try(() => this.#span.attribute(name, value))
+  }
+
+  addLink(link: Tracer.SpanLink): void {
+    Result.try(() => this.#span.addLinks([link]))
+  }
+
+  end(now: bigint, exit: Exit.Exit<unknown, unknown>): void {
+    Result.try(() => this.#span.end(now, exit))
+  }
+}
+
 /**
  * Runs an effect in a span where it is traced. `end` adds what is known at the end, and says how the span
- * ends, since it may have better words for a failure.
+ * ends, since it may have better words for a failure. A tracer that throws costs the span alone.
  */
 export const inSpan = <A, E, R>(
   name: string,
   options: Tracer.SpanOptionsNoTrace,
-  use: (span: Tracer.Span | undefined) => Effect.Effect<A, E, R>,
-  end: (span: Tracer.Span, exit: Exit.Exit<A, E>) => Exit.Exit<unknown, unknown>,
+  use: (span: ToldSpan | undefined) => Effect.Effect<A, E, R>,
+  end: (span: ToldSpan, exit: Exit.Exit<A, E>) => Exit.Exit<unknown, unknown>,
 ): Effect.Effect<A, E, R> =>
   Effect.withFiber((fiber) => {
     if (!isTraced(fiber)) return use(undefined)
-    return Effect.flatMap(Effect.makeSpan(name, options), (span) =>
-      Effect.onExit(Effect.withParentSpan(use(span), span), (exit) =>
-        Effect.map(Clock.currentTimeNanos, (now) => span.end(now, end(span, exit))),
-      ),
-    )
+    const made = Effect.catchDefect(Effect.makeSpan(name, options), () => Effect.undefined)
+    return Effect.flatMap(made, (span) => {
+      if (span === undefined) return use(undefined)
+      const told = new ToldSpan(span)
+      return Effect.onExit(Effect.withParentSpan(use(told), span), (exit) =>
+        Effect.map(Clock.currentTimeNanos, (now) => told.end(now, end(told, exit))),
+      )
+    })
   })
 
 /** Of what a caller asks for: a kid may be anybody's, as long as he likes, and not even text. */
@@ -68,12 +99,16 @@ export const inResolveSpan = <A, E>(
   options: ResolveKeyOptions | undefined,
   isHit: boolean,
 ): Effect.Effect<A, E> =>
-  Effect.withSpan(resolve, "jwks.resolveKey", {
-    captureStackTrace: false,
-    attributes: {
-      "jwks.tenant": shown(tenant),
-      ...(options?.provider !== undefined && { "jwks.provider": options.provider }),
-      ...(kid !== undefined && { "jwks.kid": shown(kid) }),
-      "jwks.hit": isHit,
+  inSpan(
+    "jwks.resolveKey",
+    {
+      attributes: {
+        "jwks.tenant": shown(tenant),
+        ...(options?.provider !== undefined && { "jwks.provider": shown(options.provider) }),
+        ...(kid !== undefined && { "jwks.kid": shown(kid) }),
+        "jwks.hit": isHit,
+      },
     },
-  })
+    () => resolve,
+    (_, exit) => exit,
+  )

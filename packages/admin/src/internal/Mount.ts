@@ -99,20 +99,26 @@ const makeAnswer = Effect.fnUntraced(function* ({ readiness, ...access }: AdminS
     Layer.provide([Layer.succeed(HttpRouter.HttpRouter, inner), HttpServer.layerServices]),
   )
   const context = Context.pick(Access)(yield* Layer.build(routes))
-  return inner.asHttpEffect().pipe(
-    Effect.catch((error) => (isNoRoute(error) ? noRoute : Effect.die(error))),
-    Effect.provideContext(context),
-    HttpEffect.withPreResponseHandler(guardHeaders),
-  )
+  const behindDoor = <E, R>(effect: Effect.Effect<HttpServerResponse.HttpServerResponse, E, R>) =>
+    HttpEffect.withPreResponseHandler(Effect.provideContext(effect, context), guardHeaders)
+  return {
+    answer: behindDoor(Effect.catch(inner.asHttpEffect(), (error) => (isNoRoute(error) ? noRoute : Effect.die(error)))),
+    /** To what is not even a path of ours. */
+    nothing: behindDoor(noRoute),
+  }
 })
 
 /** Mounts the API at the settings' path in the application's router. */
 export const mount = (
   settings: AdminSettings,
 ): Layer.Layer<never, never, HttpRouter.HttpRouter | JwksRegistry | Timeline> =>
+  Layer.unwrap(Effect.map(makeAnswer(settings), ({ answer }) => mountAnswer(settings, answer)))
+
+type Answer = Effect.Success<ReturnType<typeof makeAnswer>>["answer"]
+
+const mountAnswer = (settings: AdminSettings, answer: Answer): Layer.Layer<never, never, HttpRouter.HttpRouter> =>
   HttpRouter.use((router) =>
     Effect.gen(function* () {
-      const answer = yield* makeAnswer(settings)
       const name = settings.path.slice(settings.path.lastIndexOf("/") + 1)
       const toThePage = HttpServerResponse.empty({ status: 308, headers: { location: `${name}/` } }).pipe(
         HttpServerResponse.setHeaders(securityHeaders),
@@ -123,10 +129,18 @@ export const mount = (
     }),
   )
 
-/** Serves the API alone; without a path also what no router can read, such as `/%`, is answered behind the door. */
+/** Serves the API alone: also what no router can read, such as `/%`, is answered behind the door. */
 export const serveAlone = (
   settings: AdminSettings,
 ): Layer.Layer<never, never, HttpServer.HttpServer | JwksRegistry | Timeline> =>
-  settings.path === ""
-    ? Layer.unwrap(Effect.map(makeAnswer(settings), (answer) => HttpServer.serve(answer)))
-    : HttpRouter.serve(mount(settings), { disableLogger: true, disableListenLog: true })
+  Layer.unwrap(
+    Effect.gen(function* () {
+      const { answer, nothing } = yield* makeAnswer(settings)
+      if (settings.path === "") return HttpServer.serve(answer)
+      const outer = yield* privateRouter
+      yield* Layer.build(Layer.provide(mountAnswer(settings, answer), Layer.succeed(HttpRouter.HttpRouter, outer)))
+      return HttpServer.serve(
+        Effect.catch(outer.asHttpEffect(), (error) => (isNoRoute(error) ? nothing : Effect.die(error))),
+      )
+    }),
+  )

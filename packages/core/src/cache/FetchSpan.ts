@@ -4,11 +4,10 @@
 import * as Cause from "effect/Cause"
 import type * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
-import type * as Tracer from "effect/Tracer"
 import type { JwksResponse } from "../http/JwksFetch.ts"
 import type { FetchFailure } from "../http/RetryPolicy.ts"
 import { describeReason, displayUrl } from "../JwksError.ts"
-import { inSpan, spanFailure } from "../Tracing.ts"
+import { inSpan, spanFailure, type ToldSpan } from "../Tracing.ts"
 import { errorTypeOf } from "./FlightTrace.ts"
 
 /** Which attempt of its flight it is. */
@@ -49,7 +48,7 @@ export const inFetchSpan = <A>(
     },
   )
 
-const endOf = (span: Tracer.Span, exit: Exit.Exit<unknown, FetchFailure>): Exit.Exit<unknown, unknown> => {
+const endOf = (span: ToldSpan, exit: Exit.Exit<unknown, FetchFailure>): Exit.Exit<unknown, unknown> => {
   const failure = Exit.isFailure(exit) ? exit.cause.reasons.find(Cause.isFailReason)?.error : undefined
   if (failure === undefined) return exit
   const { reason } = failure

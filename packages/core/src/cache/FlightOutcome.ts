@@ -111,13 +111,21 @@ const kidsOf = (
   )
 }
 
-/** One event for each key that was not dropped for the same reason before. */
+/** So many dropped keys are told one by one after a flight: a provider may publish thousands, and new ones each time. */
+const mostDropped = 16
+
+/** One event for each key that was not dropped for the same reason before; the last one says how many more there are. */
 const newlyDropped = (before: ParsedJwks | undefined, after: ParsedJwks): ReadonlyArray<JwksEventBody> => {
   const known = new Set(before?.dropped.map(({ kid, reason }) => `${reason} ${kid}`))
-  return after.dropped.flatMap(({ kid, reason }) => {
+  const fresh = after.dropped.filter(({ kid, reason }) => {
     const id = `${reason} ${kid}`
-    if (known.has(id)) return []
-    known.add(id)
-    return [{ _tag: "KeyDropped" as const, reason, ...(kid === undefined ? {} : { kid }) }]
+    return !known.has(id) && known.add(id)
   })
+  const more = fresh.length - mostDropped
+  return fresh.slice(0, mostDropped).map(({ kid, reason }, i) => ({
+    _tag: "KeyDropped" as const,
+    reason,
+    ...(kid !== undefined && { kid }),
+    ...(more > 0 && i === mostDropped - 1 && { more }),
+  }))
 }

@@ -8,7 +8,7 @@ import type * as Tracer from "effect/Tracer"
 import { describeReason, type UnavailableReason } from "../JwksError.ts"
 import type { Provider } from "../Provider.ts"
 import type { KeyChanges } from "../Resolved.ts"
-import { inSpan, spanFailure } from "../Tracing.ts"
+import { inSpan, spanFailure, type ToldSpan } from "../Tracing.ts"
 
 /** As many callers are linked; OpenTelemetry keeps no more by default. */
 const maxLinks = 128
@@ -23,7 +23,7 @@ export type FlightResult =
   | { readonly outcome: "failed" | "no_permit"; readonly reason: UnavailableReason }
 
 export class FlightTrace {
-  #span: Tracer.Span | undefined
+  #span: ToldSpan | undefined
   readonly #links: Array<Tracer.SpanLink> = []
   #waiters = 0
   #result: FlightResult | undefined
@@ -34,7 +34,7 @@ export class FlightTrace {
     if (span === undefined || this.#links.length >= maxLinks) return
     const link = { span, attributes: {} }
     this.#links.push(link)
-    this.#span?.addLinks([link])
+    this.#span?.addLink(link)
   }
 
   /** Says what became of the flight. */
@@ -61,7 +61,7 @@ export class FlightTrace {
     )
   }
 
-  #end(span: Tracer.Span, exit: Exit.Exit<void>): Exit.Exit<unknown, unknown> {
+  #end(span: ToldSpan, exit: Exit.Exit<void>): Exit.Exit<unknown, unknown> {
     const result = this.#result
     span.attribute("jwks.waiters", this.#waiters)
     span.attribute("jwks.refresh.outcome", result?.outcome ?? "superseded")

@@ -503,8 +503,9 @@ export class ProviderCache {
     fiber.addObserver((exit) => {
       if (flight.isDone) return
       // Interrupted by the layer's scope, or a bug of ours: either way nobody is left waiting.
-      if (Exit.hasInterrupts(exit)) this.#stop("closed")
-      else this.#fail(flight, { reason: this.#defect() })
+      if (Exit.hasInterrupts(exit)) return this.#stop("closed")
+      if (Exit.isFailure(exit)) this.#environment.fork(Effect.logError("A JWKS refresh died", exit.cause))
+      this.#fail(flight, { reason: this.#defect() })
     })
     return flight
   }

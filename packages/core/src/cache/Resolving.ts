@@ -7,6 +7,7 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Result from "effect/Result"
 import type * as Tracer from "effect/Tracer"
+import { shownSpan } from "../Tracing.ts"
 import * as Instant from "../Instant.ts"
 import type { JwksUnavailable, KeyAmbiguous, KeyNotFound, ResolveError, UnavailableReason } from "../JwksError.ts"
 import type { JwksEventBody } from "../JwksEvent.ts"
@@ -98,7 +99,8 @@ export class Resolving {
     options: ResolveKeyOptions | undefined,
     again: boolean,
   ): Effect.Effect<ResolvedKey, ResolveError | Superseded> {
-    return Effect.withFiber(({ cache: { span } }) => {
+    return Effect.withFiber((fiber) => {
+      const span = shownSpan(fiber)
       const now = this.#port.touch()
       const question = questionOf(kid, options, span, this.#port.tick())
       const servable = this.#port.servable(now, question.allowStale)
@@ -131,7 +133,8 @@ export class Resolving {
 
   /** The whole usable set. */
   resolve(again: boolean): Effect.Effect<ResolvedJwks, JwksUnavailable | Superseded> {
-    return Effect.withFiber(({ cache: { span } }) => {
+    return Effect.withFiber((fiber) => {
+      const span = shownSpan(fiber)
       const now = this.#port.touch()
       const servable = this.#port.servable(now, true)
       if (servable !== undefined) {
@@ -162,11 +165,11 @@ export class Resolving {
   }
 
   /** Revalidates now or joins the flight under way; ignores memory, back-off and budget. */
-  readonly refresh: Effect.Effect<RefreshOutcome, JwksUnavailable | Superseded> = Effect.withFiber(({ cache }) => {
+  readonly refresh: Effect.Effect<RefreshOutcome, JwksUnavailable | Superseded> = Effect.withFiber((fiber) => {
     const ended = this.#port.ended()
     if (ended !== undefined) return ended
     return Effect.flatMap(
-      this.#landing(this.#port.join(demanded, cache.span)),
+      this.#landing(this.#port.join(demanded, shownSpan(fiber))),
       (end): Effect.Effect<RefreshOutcome, JwksUnavailable> => {
         if (end._tag === "Failed")
           return Effect.fail(this.#refusals.unavailable(end.reason, end.askAgainAt, this.#port.now()))

@@ -201,6 +201,29 @@ describe("events", () => {
     }),
   )
 
+  it.effect("KeyDropped: sixteen at the most after a flight, and how many more there are", () =>
+    Effect.gen(function* () {
+      const { idp, refresh, registry } = yield* setUpLoaded()
+      const events = yield* collectEvents(registry)
+      const entries = (from: number) => Array.from({ length: 100 }, (_, i) => ({ kty: "oct", kid: `${from + i}` }))
+      for (const from of [1_000, 2_000]) {
+        yield* idp.keys.publishRaw({ keys: [idp.keys.current.publicJwk, ...entries(from)] })
+        yield* refresh
+        yield* settle
+        const told = tagged(events, "KeyDropped").slice(-16)
+        assert.deepStrictEqual(
+          told.map(({ kid }) => kid),
+          Array.from({ length: 16 }, (_, i) => `${from + i}`),
+        )
+        assert.deepStrictEqual(
+          told.map(({ more }) => more),
+          [...Array.from({ length: 15 }, () => undefined), 84],
+        )
+      }
+      assert.lengthOf(tagged(events, "KeyDropped"), 32)
+    }),
+  )
+
   it.effect("StaleServing and StaleEnded: once around an outage, by a good refresh", () =>
     Effect.gen(function* () {
       const { events, idp, resolve } = yield* watchedLoaded()

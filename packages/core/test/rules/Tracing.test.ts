@@ -216,3 +216,53 @@ describe("a resolve", () => {
     }),
   )
 })
+
+describe("a tracer that is broken", () => {
+  const breakAt = (what: "span" | "attribute" | "end" | "addLinks") =>
+    Tracer.make({
+      span: (options) => {
+        if (what === "span") throw new Error("broken")
+        const span = new Tracer.NativeSpan(options)
+        Object.defineProperty(span, what, {
+          value: () => {
+            throw new Error("broken")
+          },
+        })
+        return span
+      },
+    })
+
+  for (const what of ["span", "attribute", "end", "addLinks"] as const) {
+    it.effect(`costs neither refreshes nor resolves: ${what}`, () =>
+      Effect.gen(function* () {
+        const tracer = breakAt(what)
+        const traced = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
+          Effect.provideService(effect, Tracer.Tracer, tracer).pipe(Effect.provideService(TraceHits, true))
+        const idp = yield* ScriptedProvider.make({ keptRequests: 100 })
+        const registry = yield* traced(openRegistry([idp]))
+        yield* registry.register({ tenant: "acme", provider: "idp", jwksUrl: idp.jwksUrl, warm: false })
+        yield* idp.faults.delay("1 second", { next: 1 })
+        const resolve = registry.resolveKey("acme", idp.keys.current.kid)
+        const callers = yield* begin(traced(Effect.all([resolve, resolve], { concurrency: 2 })))
+        yield* TestClock.adjust("1 second")
+        assert.lengthOf(yield* answerAtOnce(Fiber.join(callers)), 2)
+        assert.strictEqual((yield* traced(resolve)).freshness, "fresh")
+        yield* traced(registry.refresh("acme", "idp"))
+      }),
+    )
+  }
+})
+
+describe("a caller who is not to be traced", () => {
+  it.effect("is linked to nothing", () =>
+    Effect.gen(function* () {
+      const { kid, named, registered, registry, traced } = yield* world()
+      yield* registry.register({ ...registered, warm: false })
+      const silent = Effect.withTracerEnabled(Effect.withSpan(registry.resolveKey("acme", kid), "silent"), false)
+      yield* traced(silent)
+      const [refresh] = named("jwks.refresh")
+      assert.deepInclude(attributesOf(refresh), { "jwks.waiters": 1 })
+      assert.isEmpty(refresh?.links)
+    }),
+  )
+})
