@@ -77,6 +77,8 @@ describe("Served alone under a path", () => {
           assert.strictEqual(yield* statusOf(port, method, target, token), 404, `${method} ${target}`)
         }
       }
+      // The page's URLs are relative.
+      for (const method of ["GET", "HEAD"]) assert.strictEqual(yield* statusOf(port, method, "/admin/jwks"), 308)
       const { headers } = yield* Effect.promise(() => fetch(`${origin}/other`))
       assert.strictEqual(headers.get("x-content-type-options"), "nosniff")
       assert.include(headers.get("www-authenticate"), "Bearer")

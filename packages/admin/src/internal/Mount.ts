@@ -87,7 +87,7 @@ const pathOf = (url: string): string => /^[^?#]*/.exec(url)?.[0] ?? ""
 
 /** Asks for the page without the slash at its end, where its relative URLs would lead past the API. */
 const lacksSlash = ({ method, originalUrl, url }: HttpServerRequest.HttpServerRequest): boolean =>
-  method === "GET" && pathOf(url) === "/" && !pathOf(originalUrl).endsWith("/")
+  (method === "GET" || method === "HEAD") && pathOf(url) === "/" && !pathOf(originalUrl).endsWith("/")
 
 /** Everything behind the door: whatever comes, the answer has the headers, and nothing fails but by a defect. */
 const makeAnswer = Effect.fnUntraced(function* ({ readiness, ...access }: AdminSettings) {
