@@ -170,7 +170,7 @@ class Registry {
     const answer: AnswersNow[typeof answerNow] = (tenant, kid, options, fiber) => {
       const hit = this.#hit(tenant, kid, options)
       const answered = hit ?? this.#resolveKey(tenant, kid, options)
-      if (fiber?.cache.tracer === undefined || !isTraced(fiber)) return answered
+      if (fiber === undefined || !isTraced(fiber)) return answered
       const isHit = hit !== undefined
       return isHit && !fiber.getRef(TraceHits) ? hit : inResolveSpan(answered, tenant, kid, options, isHit)
     }

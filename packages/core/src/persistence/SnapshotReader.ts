@@ -4,7 +4,7 @@
  */
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
-import { batchCharacters, longText, type Read, type SnapshotStore } from "./SnapshotStore.ts"
+import { batchCharacters, longText, type Read, type SnapshotStore, untriedRule } from "./SnapshotStore.ts"
 
 /** One question. */
 export interface Question {
@@ -16,7 +16,7 @@ export interface Question {
 const maxBatch = 128
 const firstBatch = 16
 
-const untried: Read = { _tag: "Failed", rule: "was not tried: the store failed before its turn" }
+const untried: Read = { _tag: "Failed", rule: untriedRule }
 
 export class SnapshotReader {
   readonly #store: SnapshotStore

@@ -46,6 +46,9 @@ export interface StoreDemand {
   readonly isUrgent: boolean
 }
 
+/** What becomes of those behind a batch that the store has failed. */
+export const untriedRule = "was not tried: the store failed before its turn"
+
 /** Characters that a batch should not exceed. */
 export const batchCharacters = 4 * 1_048_576
 

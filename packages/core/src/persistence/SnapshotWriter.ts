@@ -8,7 +8,14 @@ import type * as Fiber from "effect/Fiber"
 import * as Result from "effect/Result"
 import * as Semaphore from "effect/Semaphore"
 import type { SnapshotRule } from "./Snapshot.ts"
-import { batchCharacters, longText, type SnapshotStore, type StoredText, type Written } from "./SnapshotStore.ts"
+import {
+  batchCharacters,
+  longText,
+  type SnapshotStore,
+  type StoredText,
+  untriedRule,
+  type Written,
+} from "./SnapshotStore.ts"
 import type { StoreHealth } from "./StoreHealth.ts"
 
 /** The text of a snapshot, or why there is none; `undefined` where it is of no use any more. */
@@ -52,6 +59,9 @@ class Lane {
 
 /** Of a text that could not be made, by a bug of ours: the others must not suffer from it. */
 const unwritable: SnapshotRule = { rule: "can not be written" }
+
+/** Whether the store is to be left alone is decided before a batch is taken. */
+const itsTurn = { isUrgent: true }
 
 /** Most entries of a batch. */
 const batchEntries = 128
@@ -104,7 +114,7 @@ export class SnapshotWriter {
 
   /** Takes wishes, at once, and fulfils them now, also while the store is left alone; what became of each. */
   putAll(wishes: ReadonlyArray<Wish>): Effect.Effect<ReadonlyArray<Written>> {
-    const untried = this.#isClosed ? "the registry is closed" : "was not tried: the store failed before its turn"
+    const untried = this.#isClosed ? "the registry is closed" : untriedRule
     const outcomes: Array<Written> = wishes.map(() => untried)
     wishes.forEach((wish, i) => this.#enqueue(wish, [(written) => (outcomes[i] = written)]))
     this.#drainAllLater()
@@ -166,7 +176,7 @@ export class SnapshotWriter {
       while (lane.pending.size > 0) {
         yield* Effect.sleep(lane.health.pauseMillis)
         if (this.#isClosed) return
-        yield* this.#batch(lane, false, () => lane.health.pauseMillis === 0)
+        yield* this.#batch(lane, () => lane.health.pauseMillis === 0)
         // What could not be written is to be removed.
         this.#drainLater(this.#removals)
       }
@@ -192,7 +202,7 @@ export class SnapshotWriter {
     const failures = lane.health.failures
     const mayTry = () => !lane.health.isFailing || lane.health.failures === failures
     for (let left = lane.pending.size; left > 0 && lane.pending.size > 0 && mayTry();) {
-      left -= yield* this.#batch(lane, true, mayTry)
+      left -= yield* this.#batch(lane, mayTry)
     }
   })
 
@@ -200,11 +210,11 @@ export class SnapshotWriter {
    * One batch, which nobody else's comes across; how many wishes it tried. `mayTry` is asked when its turn has come:
    * somebody else's batch may have failed meanwhile.
    */
-  #batch(lane: Lane, isUrgent: boolean, mayTry: () => boolean): Effect.Effect<number> {
+  #batch(lane: Lane, mayTry: () => boolean): Effect.Effect<number> {
     return this.#one.withPermits(1)(
       Effect.suspend(() => {
         if (!mayTry()) return Effect.succeed(0)
-        return lane === this.#writes ? this.#write(isUrgent) : this.#remove(isUrgent)
+        return lane === this.#writes ? this.#write() : this.#remove()
       }).pipe(
         // Interrupted: what has not been written is still to be.
         Effect.ensuring(Effect.sync(() => this.#giveBack())),
@@ -221,7 +231,7 @@ export class SnapshotWriter {
     return next
   }
 
-  readonly #remove = Effect.fnUntraced(function* (this: SnapshotWriter, isUrgent: boolean) {
+  readonly #remove = Effect.fnUntraced(function* (this: SnapshotWriter) {
     const wishes: Array<Pending> = []
     while (wishes.length < batchEntries) {
       const wish = this.#take(this.#removals)
@@ -230,13 +240,13 @@ export class SnapshotWriter {
     }
     const removed = yield* this.#store.removeMany(
       wishes.map(({ id }) => id),
-      { isUrgent },
+      itsTurn,
     )
     wishes.forEach((wish, i) => this.#settle(this.#removals, wish, removed[i]))
     return wishes.length
   })
 
-  readonly #write = Effect.fnUntraced(function* (this: SnapshotWriter, isUrgent: boolean) {
+  readonly #write = Effect.fnUntraced(function* (this: SnapshotWriter) {
     const writes: Array<{ readonly wish: Pending; readonly stored: StoredText }> = []
     let characters = 0
     let tried = 0
@@ -260,7 +270,7 @@ export class SnapshotWriter {
     }
     const written = yield* this.#store.writeMany(
       writes.map(({ stored }) => stored),
-      { isUrgent },
+      itsTurn,
     )
     writes.forEach(({ wish }, i) => this.#settle(this.#writes, wish, written[i]))
     return tried
