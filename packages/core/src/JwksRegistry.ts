@@ -25,6 +25,7 @@ import type { ProviderStatus } from "./ProviderStatus.ts"
 import { answerNow, type AnswersNow, makeRegistry } from "./Registry.ts"
 import type {
   PersistSummary,
+  RegisteredProvider,
   RefreshOutcome,
   ResolvedJwks,
   ResolvedKey,
@@ -109,6 +110,11 @@ export class JwksRegistry extends Context.Service<JwksRegistry, JwksRegistryServ
       const answer = registry[answerNow]
       return answer === undefined ? registry.resolveKey(tenant, kid, options) : answer(tenant, kid, options, fiber)
     })
+  }
+
+  /** See {@link JwksRegistryService.registrations}. */
+  static registrations(tenant: string): Effect.Effect<ReadonlyArray<RegisteredProvider>, NotRegistered, JwksRegistry> {
+    return JwksRegistry.use((registry) => registry.registrations(tenant))
   }
 
   /** See {@link JwksRegistryService.resolve}. */

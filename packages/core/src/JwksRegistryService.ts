@@ -16,6 +16,7 @@ import type { ProviderRegistration } from "./Provider.ts"
 import type { ProviderStatus } from "./ProviderStatus.ts"
 import type {
   PersistSummary,
+  RegisteredProvider,
   RefreshOutcome,
   ResolvedJwks,
   ResolvedKey,
@@ -55,6 +56,8 @@ export interface JwksRegistryService {
     kid: string | undefined,
     options?: ResolveKeyOptions,
   ) => Effect.Effect<ResolvedKey, ResolveError>
+  /** The providers of a tenant, in order of registration. The same frozen list until one of them changes. */
+  readonly registrations: (tenant: string) => Effect.Effect<ReadonlyArray<RegisteredProvider>, NotRegistered>
   /** The whole usable set of a provider. */
   readonly resolve: (tenant: string, provider: string) => Effect.Effect<ResolvedJwks, ResolveError>
   /** Revalidates now or joins the flight under way; ignores every memory, back-off and budget. */

@@ -5,7 +5,7 @@
 import * as Clock from "effect/Clock"
 import type * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
-import type * as Exit from "effect/Exit"
+import * as Exit from "effect/Exit"
 import type * as Fiber from "effect/Fiber"
 import * as FiberSet from "effect/FiberSet"
 import * as HttpClient from "effect/http/HttpClient"
@@ -48,7 +48,7 @@ import {
   transportIdentity,
   urlPolicyOf,
 } from "./registration/Registration.ts"
-import type { ResolvedKey, ResolveKeyOptions, WarmUpResult } from "./Resolved.ts"
+import type { RegisteredProvider, ResolvedKey, ResolveKeyOptions, WarmUpResult } from "./Resolved.ts"
 import { inResolveSpan, isTraced, TraceHits } from "./Tracing.ts"
 
 /** One provider's place in the registry, over all its generations. */
@@ -64,6 +64,8 @@ class Entry {
 /** A tenant's providers in order of registration. */
 interface Tenant {
   readonly entries: Map<string, Entry>
+  /** What is registered, as those who ask are answered. */
+  registered: Exit.Exit<ReadonlyArray<RegisteredProvider>>
 }
 
 /** {@link AnswersNow}'s member. */
@@ -185,6 +187,8 @@ class Registry {
         }),
       [answerNow]: answer,
       resolveKey: (tenant, kid, options) => Effect.withFiber((fiber) => answer(tenant, kid, options, fiber)),
+      registrations: (tenant) =>
+        Effect.suspend(() => this.#tenants.get(tenant)?.registered ?? Effect.fail(notRegistered(tenant))),
       resolve: (tenant, provider) => this.#ask(tenant, provider, (cache, again) => cache.resolving.resolve(again)),
       refresh: (tenant, provider) => this.#ask(tenant, provider, (cache) => cache.resolving.refresh),
       warmUp: ({ timeout }) =>
@@ -245,7 +249,7 @@ class Registry {
     )
     if (Result.isFailure(resolved)) return Result.fail(resolved.failure)
     const provider = resolved.success
-    const tenant = this.#tenants.get(provider.tenant) ?? { entries: new Map<string, Entry>() }
+    const tenant: Tenant = this.#tenants.get(provider.tenant) ?? { entries: new Map(), registered: Exit.succeed([]) }
     this.#tenants.set(provider.tenant, tenant)
 
     const before = tenant.entries.get(provider.provider)
@@ -271,7 +275,7 @@ class Registry {
       () => entry.cache.reading(),
     )
     tenant.entries.set(provider.provider, entry)
-    this.#placeSlot(provider.tenant)
+    this.#show(provider.tenant, tenant)
     if (last !== undefined && isOfNoMoreUse(last, provider)) {
       this.#environment.snapshots.forget(last.snapshotSubject)
     }
@@ -291,7 +295,7 @@ class Registry {
     if (found === undefined || entry === undefined) return false
     found.entries.delete(provider)
     if (found.entries.size === 0) this.#tenants.delete(tenant)
-    this.#placeSlot(tenant)
+    this.#show(tenant, found)
     entry.cache.supersede()
     entry.cache.observe({ _tag: "ProviderUnregistered" })
     this.#environment.snapshots.forget(entry.cache.snapshotSubject)
@@ -299,9 +303,12 @@ class Registry {
     return true
   }
 
-  /** Keeps the hit path in line with the tenant's providers. */
-  #placeSlot(tenant: string): void {
-    const [first, second] = this.#tenants.get(tenant)?.entries.values() ?? []
+  /** Keeps the hit path, and what is told of the tenant, in line with its providers. */
+  #show(tenant: string, shown: Tenant): void {
+    const [first, second] = shown.entries.values()
+    shown.registered = Exit.succeed(
+      Object.freeze(Array.from(shown.entries.values(), ({ cache }) => registeredOf(cache.provider))),
+    )
     if (first !== undefined && second === undefined) this.#slots.set(tenant, first.cache.slot)
     else this.#slots.delete(tenant)
   }
@@ -450,6 +457,14 @@ class Registry {
  */
 const isOfNoMoreUse = ({ held, provider: before }: ProviderCache, next: Provider): boolean =>
   transportIdentity(before) !== transportIdentity(next) || (held !== undefined && !mayBeKept(held, next.settings))
+
+const registeredOf = ({ issuer, provider, settings, tenant }: Provider): RegisteredProvider =>
+  Object.freeze({
+    tenant,
+    provider,
+    ...(issuer === undefined ? {} : { issuer }),
+    algorithms: Object.freeze(Array.from(settings.algorithms)),
+  })
 
 /** Callers without types may ask for anything. */
 const notRegistered = (tenant: unknown, provider?: unknown): NotRegistered =>

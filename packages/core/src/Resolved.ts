@@ -1,7 +1,7 @@
 /**
  * What a resolve answers with. Both models are frozen, and the same object on every hit of one set.
  */
-import type { Jwk } from "./jwk/Jwk.ts"
+import type { Jwk, JwsAlgorithm } from "./jwk/Jwk.ts"
 
 /** `fresh` inside the freshness lifetime (RFC 9111 section 4.2), `stale` past it (RFC 5861 section 4). */
 export type Freshness = "fresh" | "stale"
@@ -16,6 +16,16 @@ export interface ResolveKeyOptions {
   readonly allowStale?: boolean
   /** The signature check with this key failed: look once for another key under the same kid. */
   readonly notThumbprint?: string
+}
+
+/** What a verifier has to know of a registered provider. Frozen. */
+export interface RegisteredProvider {
+  readonly tenant: string
+  readonly provider: string
+  /** Whose tokens it vouches for; no other provider of the tenant has the same. Absent where none was registered. */
+  readonly issuer?: string
+  /** The algorithms that its keys may be used with. */
+  readonly algorithms: ReadonlyArray<JwsAlgorithm>
 }
 
 /** One public key, with the times of the set it comes from (epoch milliseconds). */

@@ -27,6 +27,7 @@ export type {
   Freshness,
   KeyChanges,
   PersistSummary,
+  RegisteredProvider,
   RefreshOutcome,
   ResolvedJwks,
   ResolvedKey,
