@@ -1,0 +1,16 @@
+/**
+ * Token verification with the keys of `@effect-jwks/core`: see `JwtVerifier`.
+ */
+export { JwtVerifier, JwtVerifierLive } from "./JwtVerifier.ts"
+export type { JwtVerifierService } from "./JwtVerifierService.ts"
+export * from "./JwtError.ts"
+export { type Abortable, JwksBridge, type KeyFunctionOptions } from "./JwksBridge.ts"
+export type {
+  ExpectedIssuer,
+  JwtProfile,
+  JwtVerifierOptions,
+  VerifyOptions,
+  VerifyOptionsWithClaims,
+  VerifyPolicy,
+} from "./VerifyOptions.ts"
+export type { JwtHeader, JwtPayload, VerifiedJwt } from "./VerifiedJwt.ts"

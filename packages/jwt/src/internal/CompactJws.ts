@@ -1,0 +1,99 @@
+/**
+ * A token taken apart before anything is verified: header and claims are what it says of itself, and nothing more.
+ */
+import { allJwsAlgorithms, type JwsAlgorithm } from "@effect-jwks/core"
+import * as Result from "effect/Result"
+import { decode } from "jose/base64url"
+import type { JwtInvalidReason } from "../JwtError.ts"
+import type { JwtHeader } from "../VerifiedJwt.ts"
+
+/** What a token says of itself. */
+export interface UnverifiedJwt {
+  /** The token itself: three parts of canonical base64url. */
+  readonly token: string
+  readonly header: JwtHeader
+  readonly payload: JsonObject
+}
+
+/** A JSON object of which nothing is known. */
+export type JsonObject = { readonly [member: string]: unknown }
+
+const malformed = (rule: string): Result.Result<never, JwtInvalidReason> => Result.fail({ _tag: "Malformed", rule })
+
+const refusedAlgorithm = (alg: unknown, rule: string): Result.Result<never, JwtInvalidReason> =>
+  typeof alg === "string"
+    ? Result.fail({ _tag: "Algorithm", alg, rule })
+    : malformed("its header has no alg (RFC 7515 section 4.1.1)")
+
+/**
+ * Base64url without padding (RFC 7515 section 2). Decoders skip white space and more, and the signature covers the
+ * text that they skip it in.
+ */
+const threeParts = /^[\w-]+\.[\w-]+\.[\w-]+$/
+
+/** Why a text without three such parts is none, for the forms that have a name. */
+const nameOf = (token: string): string => {
+  const parts = token.split(".")
+  if (token.trimStart().startsWith("{")) return "JSON serialization (RFC 7515 section 7.2): send the compact one"
+  if (parts.length === 5) return "it is encrypted, a JWE (RFC 7516): only signed tokens are accepted"
+  if (parts.length === 3 && parts[2] === "") return "it has no signature (RFC 7519 section 6)"
+  if (parts.length === 3 && parts[1] === "") return "its payload is detached (RFC 7515 appendix F)"
+  if (parts.length === 3) return "its parts are not base64url without padding (RFC 7515 section 2)"
+  return "it has not three parts separated by dots (RFC 7515 section 7.1)"
+}
+
+const strictUtf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true })
+
+/** The JSON object that a part of a token holds, if it does. */
+export const objectIn = (part: string): JsonObject | undefined => {
+  try {
+    const value: unknown = JSON.parse(strictUtf8.decode(decode(part)))
+    return isJsonObject(value) ? value : undefined
+  } catch {
+    return undefined
+  }
+}
+
+/** Of JSON text, so a prototype of its own it can not have. */
+const isJsonObject = (value: unknown): value is JsonObject =>
+  typeof value === "object" && value !== null && !Array.isArray(value)
+
+export const isAsymmetric = (alg: unknown): alg is JwsAlgorithm => allJwsAlgorithms.some((known) => known === alg)
+
+/** Takes a token of at most `maxLength` characters apart. */
+export const takeApart = (token: unknown, maxLength: number): Result.Result<UnverifiedJwt, JwtInvalidReason> => {
+  if (typeof token !== "string") return malformed("it is no text")
+  if (token.length > maxLength) return malformed(`it is longer than ${maxLength} characters`)
+  if (!threeParts.test(token)) return malformed(nameOf(token))
+  const firstDot = token.indexOf(".")
+  const header = headerIn(token.slice(0, firstDot))
+  if (Result.isFailure(header)) return Result.fail(header.failure)
+  const payload = objectIn(token.slice(firstDot + 1, token.lastIndexOf(".")))
+  return payload === undefined
+    ? malformed("its claims are no JSON object (RFC 7519 section 7.2)")
+    : Result.succeed({ token, header: header.success, payload })
+}
+
+const headerIn = (part: string): Result.Result<JwtHeader, JwtInvalidReason> => {
+  const header = objectIn(part)
+  if (header === undefined) return malformed("its header is no JSON object (RFC 7515 section 4)")
+  const { alg, b64, crit, cty, kid, typ } = header
+  if (alg === "none") return refusedAlgorithm(alg, "an unsecured token proves nothing (RFC 8725 section 3.2)")
+  if (!isAsymmetric(alg)) {
+    return refusedAlgorithm(alg, "only asymmetric signatures are accepted (RFC 8725 section 3.1)")
+  }
+  if (kid !== undefined && typeof kid !== "string") return malformed("its kid is no text (RFC 7515 section 4.1.4)")
+  if (typ !== undefined && typeof typ !== "string") return malformed("its typ is no text (RFC 7515 section 4.1.9)")
+  if (crit !== undefined && !isUnderstood(crit)) {
+    return malformed("its crit names what is not understood here (RFC 7515 section 4.1.11)")
+  }
+  // Only with crit does it mean anything; without, other readers may disagree on what was signed.
+  if (b64 !== undefined && b64 !== true) return malformed("its payload is not encoded (RFC 7797 section 7)")
+  if (typeof cty === "string" && /^(?:application\/)?jwt$/i.test(cty)) {
+    return malformed("it holds another token (RFC 7519 section 5.2): nested tokens are not accepted")
+  }
+  return Result.succeed({ ...header, alg, ...(kid !== undefined && { kid }), ...(typ !== undefined && { typ }) })
+}
+
+/** jose understands `b64` alone. */
+const isUnderstood = (crit: unknown): boolean => Array.isArray(crit) && crit.length === 1 && crit[0] === "b64"

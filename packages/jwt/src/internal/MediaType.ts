@@ -1,0 +1,2 @@
+/** A media type as `typ` has it (RFC 7515 section 4.1.9): without case, and without its `application/`. */
+export const bareType = (typ: string): string => typ.toLowerCase().replace(/^application\//, "")

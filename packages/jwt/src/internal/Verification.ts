@@ -1,0 +1,220 @@
+/**
+ * A verification, in the one place that orders its steps: what the token says of itself, whose it is, what its claims say,
+ * the key, the signature, the caller's schema.
+ */
+import {
+  type JwksRegistryService,
+  type JwsAlgorithm,
+  type KeyAmbiguous,
+  KeyNotFound,
+  type RegisteredProvider,
+  type ResolvedKey,
+  type ResolveError,
+} from "@effect-jwks/core"
+import type * as Clock from "effect/Clock"
+import * as Effect from "effect/Effect"
+import * as Result from "effect/Result"
+import type * as Schema from "effect/Schema"
+import { JwtInvalid, type JwtInvalidReason, type VerifyError } from "../JwtError.ts"
+import type { JwtPayload, VerifiedJwt } from "../VerifiedJwt.ts"
+import type { JwtVerifierService } from "../JwtVerifierService.ts"
+import type { VerifyOptions, VerifyOptionsWithClaims } from "../VerifyOptions.ts"
+import { breachOf } from "./ClaimRules.ts"
+import { takeApart, type UnverifiedJwt } from "./CompactJws.ts"
+import { bind } from "./IssuerBinding.ts"
+import { Policies, type Policy, type VerifierSettings } from "./Policy.ts"
+import { decodeClaims } from "./ClaimsSchema.ts"
+import { check } from "./SignatureCheck.ts"
+
+/** A token that may be tried against a provider's keys. */
+interface Candidate extends UnverifiedJwt {
+  readonly provider: RegisteredProvider
+  readonly payload: JwtPayload
+  readonly policy: Policy
+}
+
+/** Most keys that a token is tried against, where the set does not say which one it means. */
+const maxTries = 4
+
+/** {@link Verification.verify}, and the caller's schema after it. */
+export const makeVerify = (
+  registry: JwksRegistryService,
+  clock: Clock.Clock,
+  settings: VerifierSettings,
+): JwtVerifierService["verify"] => {
+  const verification = new Verification(registry, clock, settings)
+  function verify<S extends Schema.Constraint>(
+    tenant: string,
+    token: string,
+    options: VerifyOptionsWithClaims<S>,
+  ): Effect.Effect<VerifiedJwt<S["Type"]>, VerifyError, S["DecodingServices"]>
+  function verify(tenant: string, token: string, options?: VerifyOptions): Effect.Effect<VerifiedJwt, VerifyError>
+  function verify(
+    tenant: string,
+    token: string,
+    options: VerifyOptions | VerifyOptionsWithClaims<Schema.Constraint> = {},
+  ): Effect.Effect<VerifiedJwt<unknown>, VerifyError, unknown> {
+    const verified = verification.verify(tenant, token, options)
+    if (!("claims" in options) || options.claims === undefined) return verified
+    const { claims: schema } = options
+    return Effect.flatMap(verified, (jwt) =>
+      Effect.mapBoth(decodeClaims(schema, jwt.payload), {
+        onSuccess: (claims) => ({ ...jwt, claims }),
+        onFailure: (reason) => refusal(tenant, jwt.provider, reason),
+      }),
+    )
+  }
+  return verify
+}
+
+class Verification {
+  readonly #registry: JwksRegistryService
+  readonly #clock: Clock.Clock
+  readonly #policies: Policies
+  readonly #maxTokenLength: number
+
+  constructor(registry: JwksRegistryService, clock: Clock.Clock, { defaults, maxTokenLength }: VerifierSettings) {
+    this.#registry = registry
+    this.#clock = clock
+    this.#policies = new Policies(defaults)
+    this.#maxTokenLength = maxTokenLength
+  }
+
+  /** Signature and claims; the caller's schema comes after that. */
+  verify(tenant: string, token: string, options: VerifyOptions): Effect.Effect<VerifiedJwt, VerifyError> {
+    return Effect.suspend(() => {
+      const policy = this.#policies.of(options)
+      const taken = takeApart(token, this.#maxTokenLength)
+      if (Result.isFailure(taken)) return Effect.fail(refusal(tenant, undefined, taken.failure))
+      return Effect.flatMap(this.#registry.registrations(tenant), (registered) => {
+        const bound = bind(tenant, registered, taken.success.payload, options)
+        if (Result.isFailure(bound)) {
+          const { failure } = bound
+          return Effect.fail(failure._tag === "NotRegistered" ? failure : refusal(tenant, undefined, failure))
+        }
+        const candidate: Candidate = { ...taken.success, ...bound.success, policy }
+        const breach = this.#breachOf(candidate)
+        return breach === undefined ? this.#tryKey(candidate) : Effect.fail(refused(candidate, breach))
+      })
+    })
+  }
+
+  /** Everything that needs no key. */
+  #breachOf({ header, payload, policy, provider }: Candidate): JwtInvalidReason | undefined {
+    const { alg } = header
+    if (!allows(provider.algorithms, alg)) return { _tag: "Algorithm", alg, rule: "the provider does not use it" }
+    if (!allows(policy.algorithms, alg)) return { _tag: "Algorithm", alg, rule: "it is not expected here" }
+    return breachOf(header, payload, policy, this.#clock.currentTimeMillisUnsafe())
+  }
+
+  #tryKey(candidate: Candidate): Effect.Effect<VerifiedJwt, VerifyError> {
+    return Effect.matchEffect(this.#key(candidate, undefined), {
+      onSuccess: (key) => this.#tryOn(candidate, key, () => this.#tryAnother(candidate, key)),
+      onFailure: (error) =>
+        error._tag === "KeyAmbiguous" ? this.#tryEach(candidate, error) : Effect.fail(asRefusal(candidate, error)),
+    })
+  }
+
+  #key(
+    { header, policy, provider }: Candidate,
+    notThumbprint: string | undefined,
+  ): Effect.Effect<ResolvedKey, ResolveError> {
+    return this.#registry.resolveKey(provider.tenant, header.kid, {
+      provider: provider.provider,
+      alg: header.alg,
+      allowStale: policy.allowStale,
+      ...(notThumbprint === undefined ? {} : { notThumbprint }),
+    })
+  }
+
+  #tryOn(
+    candidate: Candidate,
+    key: TriedKey,
+    orElse: () => Effect.Effect<VerifiedJwt, VerifyError>,
+  ): Effect.Effect<VerifiedJwt, VerifyError> {
+    const { alg } = candidate.header
+    return Effect.flatMap(check(candidate.token, key.jwk, alg), (said) => {
+      switch (said._tag) {
+        case "Right":
+          return Effect.succeed(verifiedWith(candidate, key))
+        case "Wrong":
+          return orElse()
+        case "Unusable":
+          return Effect.fail(
+            refused(candidate, { _tag: "Algorithm", alg, rule: "this runtime can not use the provider's key with it" }),
+          )
+      }
+    })
+  }
+
+  /** Providers do publish a new key under an old kid: one look for it, on the budget of unknown kids. */
+  #tryAnother(candidate: Candidate, { thumbprint }: TriedKey): Effect.Effect<VerifiedJwt, VerifyError> {
+    return Effect.matchEffect(this.#key(candidate, thumbprint), {
+      onSuccess: (another) => this.#tryOn(candidate, another, () => Effect.fail(wrongSignature(candidate))),
+      onFailure: (error): Effect.Effect<never, VerifyError> => {
+        switch (error._tag) {
+          // The key that is published under the kid has spoken, confirmed or not: made-up signatures are no outage.
+          case "KeyNotFound":
+          case "KeyAmbiguous":
+            return Effect.fail(wrongSignature(candidate))
+          case "JwksUnavailable":
+          case "NotRegistered":
+            return Effect.fail(error)
+        }
+      },
+    })
+  }
+
+  /** Several keys of the issuer fit, and neither kid nor algorithm tell them apart: the signature does. */
+  #tryEach(candidate: Candidate, ambiguous: KeyAmbiguous): Effect.Effect<VerifiedJwt, VerifyError> {
+    const { provider, tenant } = candidate.provider
+    if (ambiguous.thumbprints.length > maxTries) return Effect.fail(ambiguous)
+    const wanted = new Set(ambiguous.thumbprints)
+    return Effect.flatMap(this.#registry.providerStatus(tenant, provider), ({ freshness = "fresh", keys }) => {
+      const byThumbprint = new Map(keys.map(({ jwk, thumbprint }) => [thumbprint, { jwk, thumbprint, freshness }]))
+      const tries = Array.from(byThumbprint.values()).filter(({ thumbprint }) => wanted.has(thumbprint))
+      const begin = tries.reduceRight<() => Effect.Effect<VerifiedJwt, VerifyError>>(
+        (rest, key) => () => this.#tryOn(candidate, key, rest),
+        () => Effect.fail(wrongSignature(candidate)),
+      )
+      return begin()
+    })
+  }
+}
+
+/** A key as a signature is tried on it. */
+type TriedKey = Pick<ResolvedKey, "jwk" | "thumbprint" | "freshness">
+
+/** An Edwards curve has one algorithm under two names: a provider that may use either has both (RFC 9864 section 2.2). */
+const allows = (algorithms: ReadonlyArray<JwsAlgorithm>, alg: JwsAlgorithm): boolean =>
+  algorithms.includes(alg) ||
+  (alg === "EdDSA" && (algorithms.includes("Ed25519") || algorithms.includes("Ed448"))) ||
+  ((alg === "Ed25519" || alg === "Ed448") && algorithms.includes("EdDSA"))
+
+const refusal = (tenant: string, provider: string | undefined, reason: JwtInvalidReason): JwtInvalid =>
+  new JwtInvalid({ tenant, ...(provider === undefined ? {} : { provider }), reason })
+
+const refused = ({ provider }: Candidate, reason: JwtInvalidReason): JwtInvalid =>
+  refusal(provider.tenant, provider.provider, reason)
+
+const wrongSignature = (candidate: Candidate): JwtInvalid => refused(candidate, { _tag: "Signature" })
+
+/** A key that is published for another algorithm is no matter of keys, but of the token's `alg`. */
+const asRefusal = (candidate: Candidate, error: ResolveError): VerifyError => {
+  const { alg } = candidate.header
+  return error instanceof KeyNotFound &&
+    (error.dropped === "AlgorithmMismatch" || error.dropped === "AlgorithmNotAllowed")
+    ? refused(candidate, { _tag: "Algorithm", alg, rule: "it does not fit the key with this kid" })
+    : error
+}
+
+const verifiedWith = ({ header, payload, provider }: Candidate, { freshness, thumbprint }: TriedKey): VerifiedJwt => ({
+  tenant: provider.tenant,
+  provider: provider.provider,
+  issuer: payload.iss,
+  header,
+  claims: payload,
+  payload,
+  thumbprint,
+  freshness,
+})
