@@ -80,6 +80,7 @@ export const coreFloors: Readonly<Record<string, number>> = {
   "registration/": 1,
   "security/": 1,
 
+  "AnswersNow.ts": 0,
   "Tracing.ts": 0,
   "Instant.ts": 0,
   "JsonObject.ts": 0,

@@ -10,6 +10,7 @@ import * as Layer from "effect/Layer"
 import * as Stream from "effect/Stream"
 import * as HttpClient from "effect/http/HttpClient"
 import * as Persistence from "effect/persistence/Persistence"
+import { resolveKeyNow } from "./AnswersNow.ts"
 import type {
   InvalidRegistration,
   JwksUnavailable,
@@ -22,7 +23,7 @@ import type { JwksRegistryService } from "./JwksRegistryService.ts"
 import { JwksMetrics } from "./metrics/JwksMetrics.ts"
 import type { JwksRegistryOptions, ProviderRegistration } from "./Provider.ts"
 import type { ProviderStatus } from "./ProviderStatus.ts"
-import { answerNow, type AnswersNow, makeRegistry } from "./Registry.ts"
+import { makeRegistry } from "./Registry.ts"
 import type {
   PersistSummary,
   RegisteredProvider,
@@ -104,12 +105,9 @@ export class JwksRegistry extends Context.Service<JwksRegistry, JwksRegistryServ
     kid: string | undefined,
     options?: ResolveKeyOptions,
   ): Effect.Effect<ResolvedKey, ResolveError, JwksRegistry> {
-    return Effect.withFiber((fiber) => {
-      // A registry that is not ours, in somebody's test, has `resolveKey` alone.
-      const registry: JwksRegistryService & Partial<AnswersNow> = Context.getUnsafe(fiber.context, JwksRegistry)
-      const answer = registry[answerNow]
-      return answer === undefined ? registry.resolveKey(tenant, kid, options) : answer(tenant, kid, options, fiber)
-    })
+    return Effect.withFiber((fiber) =>
+      resolveKeyNow(Context.getUnsafe(fiber.context, JwksRegistry), tenant, kid, options, fiber),
+    )
   }
 
   /** See {@link JwksRegistryService.registrations}. */

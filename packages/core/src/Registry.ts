@@ -6,7 +6,6 @@ import * as Clock from "effect/Clock"
 import type * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
-import type * as Fiber from "effect/Fiber"
 import * as FiberSet from "effect/FiberSet"
 import * as HttpClient from "effect/http/HttpClient"
 import * as HttpClientRequest from "effect/http/HttpClientRequest"
@@ -14,6 +13,7 @@ import type * as Persistence from "effect/persistence/Persistence"
 import * as Random from "effect/Random"
 import * as Result from "effect/Result"
 import type * as Scope from "effect/Scope"
+import { type AnswersNow, answersNow } from "./AnswersNow.ts"
 import { FetchPermits } from "./cache/FetchPermits.ts"
 import { adopt, mayBeKept } from "./cache/Handover.ts"
 import type { HitSlot } from "./cache/HitSlot.ts"
@@ -66,20 +66,6 @@ interface Tenant {
   readonly entries: Map<string, Entry>
   /** What is registered, as those who ask are answered. */
   registered: Exit.Exit<ReadonlyArray<RegisteredProvider>>
-}
-
-/** {@link AnswersNow}'s member. */
-export const answerNow: unique symbol = Symbol.for("@effect-jwks/core/answerNow")
-
-/** `resolveKey` for a caller who already runs: without the effect that would put the look-up off. */
-export interface AnswersNow {
-  /** `fiber`: who asks, where he may be traced. */
-  readonly [answerNow]: (
-    tenant: string,
-    kid: string | undefined,
-    options?: ResolveKeyOptions,
-    fiber?: Fiber.Fiber<unknown, unknown>,
-  ) => ReturnType<JwksRegistryService["resolveKey"]>
 }
 
 /** Makes a registry that lives as long as the scope, with the providers of its options registered. */
@@ -169,13 +155,15 @@ class Registry {
   }
 
   get service(): JwksRegistryService & AnswersNow {
-    const answer: AnswersNow[typeof answerNow] = (tenant, kid, options, fiber) => {
+    const answer: AnswersNow[typeof answersNow]["resolveKey"] = (tenant, kid, options, fiber) => {
       const hit = this.#hit(tenant, kid, options)
       const answered = hit ?? this.#resolveKey(tenant, kid, options)
       if (fiber === undefined || !isTraced(fiber)) return answered
       const isHit = hit !== undefined
       return isHit && !fiber.getRef(TraceHits) ? hit : inResolveSpan(answered, tenant, kid, options, isHit)
     }
+    const registrations = (tenant: string) =>
+      this.#tenants.get(tenant)?.registered ?? Effect.fail(notRegistered(tenant))
     return {
       register: (registration) => Effect.suspend(() => Effect.fromResult(this.register(registration, true))),
       unregister: (tenant, provider) => Effect.sync(() => this.#unregister(tenant, provider)),
@@ -185,10 +173,9 @@ class Registry {
           for (const provider of providers) this.#unregister(tenant, provider)
           return providers.length
         }),
-      [answerNow]: answer,
+      [answersNow]: { resolveKey: answer, registrations },
       resolveKey: (tenant, kid, options) => Effect.withFiber((fiber) => answer(tenant, kid, options, fiber)),
-      registrations: (tenant) =>
-        Effect.suspend(() => this.#tenants.get(tenant)?.registered ?? Effect.fail(notRegistered(tenant))),
+      registrations: (tenant) => Effect.suspend(() => registrations(tenant)),
       resolve: (tenant, provider) => this.#ask(tenant, provider, (cache, again) => cache.resolving.resolve(again)),
       refresh: (tenant, provider) => this.#ask(tenant, provider, (cache) => cache.resolving.refresh),
       warmUp: ({ timeout }) =>

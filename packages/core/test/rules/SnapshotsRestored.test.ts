@@ -7,7 +7,7 @@ import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as TestClock from "effect/testing/TestClock"
 import type { JwksRegistryService } from "../../src/JwksRegistryService.ts"
-import { answerNow, type AnswersNow } from "../../src/Registry.ts"
+import { type AnswersNow, answersNow } from "../../src/AnswersNow.ts"
 import { makeWorld, owner, withKey } from "../persistence/snapshotWorld.ts"
 import { outOfMemory } from "../persistence/scriptedStore.ts"
 import { withSteppedClock } from "../SteppedClock.ts"
@@ -35,7 +35,7 @@ describe("a fresh set that comes back", () => {
       yield* answerAtOnce(registry.resolveKey("acme", kid))
       const ofOurs: JwksRegistryService & Partial<AnswersNow> = registry
       // Only a prebuilt answer is an exit before it is run.
-      const answer = ofOurs[answerNow]?.("acme", kid)
+      const answer = ofOurs[answersNow]?.resolveKey("acme", kid)
       assert.isTrue(Exit.isExit(answer))
     }),
   )

@@ -130,6 +130,18 @@ const isSame = (a: unknown, b: unknown): boolean =>
   a === b ||
   (Array.isArray(a) && Array.isArray(b) && a.length === b.length && a.every((item, index) => item === b[index]))
 
+/** Unrolled, since every verification comes by here. */
+const isGiven = (given: VerifyPolicy, options: VerifyPolicy): boolean =>
+  isSame(given.audience, options.audience) &&
+  given.typ === options.typ &&
+  given.profile === options.profile &&
+  isSame(given.algorithms, options.algorithms) &&
+  given.clockTolerance === options.clockTolerance &&
+  given.maxAge === options.maxAge &&
+  given.requireExp === options.requireExp &&
+  isSame(given.requiredClaims, options.requiredClaims) &&
+  given.allowStale === options.allowStale
+
 const copyOf = (value: unknown): unknown => (Array.isArray(value) ? Array.from(value) : value)
 
 /**
@@ -138,7 +150,7 @@ const copyOf = (value: unknown): unknown => (Array.isArray(value) ? Array.from(v
  */
 export class Policies {
   readonly #defaults: VerifyPolicy
-  #known: Array<{ readonly given: ReadonlyArray<unknown>; readonly policy: Policy }> = []
+  #known: Array<{ readonly given: VerifyPolicy; readonly policy: Policy }> = []
 
   constructor(defaults: VerifyPolicy) {
     this.#defaults = defaults
@@ -146,14 +158,12 @@ export class Policies {
 
   /** Throws `InvalidRegistration` for options that break a rule: a bug of the caller's, not of the token. */
   of(options: VerifyPolicy): Policy {
-    for (const { given, policy } of this.#known) {
-      if (fields.every((field, index) => isSame(options[field], given[index]))) return policy
+    for (const known of this.#known) {
+      if (isGiven(known.given, options)) return known.policy
     }
     const policy = definite(Result.getOrThrowWith(checkPolicy(this.#merged(options)), invalid))
-    this.#known = [
-      { given: fields.map((field) => copyOf(options[field])), policy },
-      ...this.#known.slice(0, remembered - 1),
-    ]
+    const given: VerifyPolicy = Object.fromEntries(fields.map((field) => [field, copyOf(options[field])]))
+    this.#known = [{ given, policy }, ...this.#known.slice(0, remembered - 1)]
     return policy
   }
 

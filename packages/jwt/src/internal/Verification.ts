@@ -10,9 +10,13 @@ import {
   type RegisteredProvider,
   type ResolvedKey,
   type ResolveError,
+  type ResolveKeyOptions,
 } from "@effect-jwks/core"
+import { registrationsNow, resolveKeyNow } from "@effect-jwks/core/AnswersNow"
 import type * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import type * as Fiber from "effect/Fiber"
 import * as Result from "effect/Result"
 import type * as Schema from "effect/Schema"
 import { JwtInvalid, type JwtInvalidReason, type VerifyError } from "../JwtError.ts"
@@ -20,7 +24,7 @@ import type { JwtPayload, VerifiedJwt } from "../VerifiedJwt.ts"
 import type { JwtVerifierService } from "../JwtVerifierService.ts"
 import type { VerifyOptions, VerifyOptionsWithClaims } from "../VerifyOptions.ts"
 import { breachOf } from "./ClaimRules.ts"
-import { takeApart, type UnverifiedJwt } from "./CompactJws.ts"
+import { TokenReader, type UnverifiedJwt } from "./CompactJws.ts"
 import { bind } from "./IssuerBinding.ts"
 import { Policies, type Policy, type VerifierSettings } from "./Policy.ts"
 import { decodeClaims } from "./ClaimsSchema.ts"
@@ -71,30 +75,32 @@ class Verification {
   readonly #registry: JwksRegistryService
   readonly #clock: Clock.Clock
   readonly #policies: Policies
-  readonly #maxTokenLength: number
+  readonly #reader: TokenReader
 
   constructor(registry: JwksRegistryService, clock: Clock.Clock, { defaults, maxTokenLength }: VerifierSettings) {
     this.#registry = registry
     this.#clock = clock
     this.#policies = new Policies(defaults)
-    this.#maxTokenLength = maxTokenLength
+    this.#reader = new TokenReader(maxTokenLength)
   }
 
   /** Signature and claims; the caller's schema comes after that. */
   verify(tenant: string, token: string, options: VerifyOptions): Effect.Effect<VerifiedJwt, VerifyError> {
-    return Effect.suspend(() => {
+    return Effect.withFiber((fiber) => {
       const policy = this.#policies.of(options)
-      const taken = takeApart(token, this.#maxTokenLength)
-      if (Result.isFailure(taken)) return Effect.fail(refusal(tenant, undefined, taken.failure))
-      return Effect.flatMap(this.#registry.registrations(tenant), (registered) => {
-        const bound = bind(tenant, registered, taken.success.payload, options)
+      const read = this.#reader.read(token)
+      if (Result.isFailure(read)) return Effect.fail(refusal(tenant, undefined, read.failure))
+      const unverified = read.success
+      return then(registrationsNow(this.#registry, tenant), (registered) => {
+        const bound = bind(tenant, registered, unverified.payload, options)
         if (Result.isFailure(bound)) {
           const { failure } = bound
           return Effect.fail(failure._tag === "NotRegistered" ? failure : refusal(tenant, undefined, failure))
         }
-        const candidate: Candidate = { ...taken.success, ...bound.success, policy }
+        const { payload, provider } = bound.success
+        const candidate: Candidate = { token, header: unverified.header, payload, provider, policy }
         const breach = this.#breachOf(candidate)
-        return breach === undefined ? this.#tryKey(candidate) : Effect.fail(refused(candidate, breach))
+        return breach === undefined ? this.#tryKey(candidate, fiber) : Effect.fail(refused(candidate, breach))
       })
     })
   }
@@ -107,23 +113,20 @@ class Verification {
     return breachOf(header, payload, policy, this.#clock.currentTimeMillisUnsafe())
   }
 
-  #tryKey(candidate: Candidate): Effect.Effect<VerifiedJwt, VerifyError> {
-    return Effect.matchEffect(this.#key(candidate, undefined), {
-      onSuccess: (key) => this.#tryOn(candidate, key, () => this.#tryAnother(candidate, key)),
+  #tryKey(candidate: Candidate, fiber: Fiber.Fiber<unknown, unknown>): Effect.Effect<VerifiedJwt, VerifyError> {
+    const found = resolveKeyNow(
+      this.#registry,
+      candidate.provider.tenant,
+      candidate.header.kid,
+      question(candidate),
+      fiber,
+    )
+    const tryOn = (key: ResolvedKey) => this.#tryOn(candidate, key, () => this.#tryAnother(candidate, key))
+    if (isAnswered(found)) return tryOn(found.value)
+    return Effect.matchEffect(found, {
+      onSuccess: tryOn,
       onFailure: (error) =>
         error._tag === "KeyAmbiguous" ? this.#tryEach(candidate, error) : Effect.fail(asRefusal(candidate, error)),
-    })
-  }
-
-  #key(
-    { header, policy, provider }: Candidate,
-    notThumbprint: string | undefined,
-  ): Effect.Effect<ResolvedKey, ResolveError> {
-    return this.#registry.resolveKey(provider.tenant, header.kid, {
-      provider: provider.provider,
-      alg: header.alg,
-      allowStale: policy.allowStale,
-      ...(notThumbprint === undefined ? {} : { notThumbprint }),
     })
   }
 
@@ -149,7 +152,8 @@ class Verification {
 
   /** Providers do publish a new key under an old kid: one look for it, on the budget of unknown kids. */
   #tryAnother(candidate: Candidate, { thumbprint }: TriedKey): Effect.Effect<VerifiedJwt, VerifyError> {
-    return Effect.matchEffect(this.#key(candidate, thumbprint), {
+    const asked = { ...question(candidate), notThumbprint: thumbprint }
+    return Effect.matchEffect(this.#registry.resolveKey(candidate.provider.tenant, candidate.header.kid, asked), {
       onSuccess: (another) => this.#tryOn(candidate, another, () => Effect.fail(wrongSignature(candidate))),
       onFailure: (error): Effect.Effect<never, VerifyError> => {
         switch (error._tag) {
@@ -181,6 +185,21 @@ class Verification {
     })
   }
 }
+
+const question = ({ header, policy, provider }: Candidate): ResolveKeyOptions => ({
+  provider: provider.provider,
+  alg: header.alg,
+  allowStale: policy.allowStale,
+})
+
+const isAnswered = <A, E>(effect: Effect.Effect<A, E>): effect is Exit.Success<A> =>
+  Exit.isExit(effect) && Exit.isSuccess(effect)
+
+/** `flatMap` that goes on at once where the answer is there. */
+const then = <A, B, E1, E2>(
+  effect: Effect.Effect<A, E1>,
+  next: (value: A) => Effect.Effect<B, E2>,
+): Effect.Effect<B, E1 | E2> => (isAnswered(effect) ? next(effect.value) : Effect.flatMap(effect, next))
 
 /** A key as a signature is tried on it. */
 type TriedKey = Pick<ResolvedKey, "jwk" | "thumbprint" | "freshness">
