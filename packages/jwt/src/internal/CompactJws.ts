@@ -44,7 +44,7 @@ const nameOf = (token: string): string => {
 const strictUtf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true })
 
 /** Text of one byte a character, as `atob` gives it, is UTF-8 while it is ASCII, which nearly every token is. */
-const notAscii = /[^\x00-\x7f]/
+const notAscii = /[\x80-\xff]/
 
 const textIn = (part: string): string => {
   // Twice as fast as decoding to bytes first; what atob is lenient about has no place in the three parts.
