@@ -67,7 +67,7 @@ export class JwtVerifier extends Context.Service<JwtVerifier, JwtVerifierService
     token: string,
     options?: VerifyOptions,
   ): Effect.Effect<VerifiedJwt, VerifyError, JwtVerifier> {
-    return JwtVerifier.use((verifier) => verifier.verify(tenant, token, options))
+    return Effect.withFiber((fiber) => Context.getUnsafe(fiber.context, JwtVerifier).verify(tenant, token, options))
   }
 }
 

@@ -8,16 +8,8 @@ import { JWSSignatureVerificationFailed } from "jose/errors"
 import { compactVerify } from "jose/jws/compact/verify"
 import { importJWK } from "jose/key/import"
 
-/** What a key says of a token. */
-export type Said =
-  | { readonly _tag: "Right" }
-  | { readonly _tag: "Wrong" }
-  /** This runtime or jose can not use the key with this algorithm. */
-  | { readonly _tag: "Unusable" }
-
-const right: Said = { _tag: "Right" }
-const wrong: Said = { _tag: "Wrong" }
-const unusable: Said = { _tag: "Unusable" }
+/** What a key says of a token; `Unusable`: this runtime or jose can not use it with the token's algorithm. */
+export type Said = "Right" | "Wrong" | "Unusable"
 
 type Imported = CryptoKey | Promise<CryptoKey>
 
@@ -60,14 +52,19 @@ const importKey = async (jwk: Jwk, alg: JwsAlgorithm): Promise<CryptoKey> => {
   return key
 }
 
-/** Whether the key made the token's signature. */
-export const check = (token: string, jwk: Jwk, alg: JwsAlgorithm): Effect.Effect<Said> => {
+/** Goes on with whether the key made the token's signature. */
+export const check = <A, E>(
+  token: string,
+  jwk: Jwk,
+  alg: JwsAlgorithm,
+  next: (said: Said) => Effect.Effect<A, E>,
+): Effect.Effect<A, E> => {
   const key = keyOf(jwk, alg)
   return Effect.callback((resume) => {
     const verified = key instanceof Promise ? key.then((key) => compactVerify(token, key)) : compactVerify(token, key)
     verified.then(
-      () => resume(Effect.succeed(right)),
-      (error: unknown) => resume(Effect.succeed(error instanceof JWSSignatureVerificationFailed ? wrong : unusable)),
+      () => resume(next("Right")),
+      (error: unknown) => resume(next(error instanceof JWSSignatureVerificationFailed ? "Wrong" : "Unusable")),
     )
   })
 }

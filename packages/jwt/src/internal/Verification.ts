@@ -136,8 +136,8 @@ class Verification {
     orElse: () => Effect.Effect<VerifiedJwt, VerifyError>,
   ): Effect.Effect<VerifiedJwt, VerifyError> {
     const { alg } = candidate.header
-    return Effect.flatMap(check(candidate.token, key.jwk, alg), (said) => {
-      switch (said._tag) {
+    return check(candidate.token, key.jwk, alg, (said) => {
+      switch (said) {
         case "Right":
           return Effect.succeed(verifiedWith(candidate, key))
         case "Wrong":
