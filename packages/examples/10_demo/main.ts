@@ -9,6 +9,7 @@
  * accepts a lifetime under 30 s; the column "clock" says when and how far.
  */
 import { JwksMetrics, JwksRegistry } from "@effect-jwks/core"
+import { JwtVerifierLive } from "@effect-jwks/jwt"
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import * as NodeServices from "@effect/platform-node/NodeServices"
 import * as Cause from "effect/Cause"
@@ -89,7 +90,8 @@ const messageOf = (cause: Cause.Cause<unknown>): string => {
   return error instanceof Error ? error.message : String(error)
 }
 
-const JwksLive = JwksRegistry.layer({ requireHttps: false, allowPrivateAddresses: ["127.0.0.1"] }).pipe(
+const JwksLive = JwtVerifierLive.pipe(
+  Layer.provideMerge(JwksRegistry.layer({ requireHttps: false, allowPrivateAddresses: ["127.0.0.1"] })),
   Layer.provide([Persistence.layerMemory, JwksMetrics.layer]),
   Layer.provideMerge(FetchHttpClient.layer),
 )

@@ -86,8 +86,8 @@ export const rotate: Step = {
     yield* issueTokens(world, atA)
     const { counts, result } = yield* counting(world, verifyLatest(world, atA))
     yield* check(
-      result.every(({ kid }) => kid === world.a.kid),
-      `verified with ${result[0]?.kid}, not with the new key`,
+      result.every(({ header }) => header.kid === world.a.kid),
+      `verified with ${result[0]?.header.kid}, not with the new key`,
     )
     yield* check(counts.requests === 2, `${counts.requests} requests went upstream, not one for each of 2 sets`)
     for (const login of atA) yield* verify(world, login.tenant, before.get(login) ?? "")

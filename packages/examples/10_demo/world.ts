@@ -2,6 +2,7 @@
  * Who is in the demo, two providers and three tenants whose users log in at them, and what a step is.
  */
 import type { JwksRegistry } from "@effect-jwks/core"
+import type { JwtVerifier } from "@effect-jwks/jwt"
 import * as Effect from "effect/Effect"
 import type * as HttpClient from "effect/http/HttpClient"
 import type { DemoClock } from "./clock.ts"
@@ -28,7 +29,7 @@ export interface Step {
   /** What `--break` does to it, so that it can not hold. */
   readonly sabotage: string
   /** Says what happened. */
-  readonly run: (world: World) => Effect.Effect<string, Error, JwksRegistry | HttpClient.HttpClient>
+  readonly run: (world: World) => Effect.Effect<string, Error, JwksRegistry | JwtVerifier | HttpClient.HttpClient>
 }
 
 /** A tenant whose users log in at a provider. */

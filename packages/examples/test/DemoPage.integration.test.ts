@@ -4,6 +4,7 @@
  */
 import { JwksAdmin } from "@effect-jwks/admin"
 import { JwksMetrics, JwksRegistry } from "@effect-jwks/core"
+import { JwtVerifierLive } from "@effect-jwks/jwt"
 import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
@@ -26,7 +27,8 @@ if (hasNoChromium) console.warn(`the demo's page is not looked at: ${executableP
 
 const token = "the-token-of-this-test-alone"
 
-const JwksLive = JwksRegistry.layer({ requireHttps: false, allowPrivateAddresses: ["127.0.0.1"] }).pipe(
+const JwksLive = JwtVerifierLive.pipe(
+  Layer.provideMerge(JwksRegistry.layer({ requireHttps: false, allowPrivateAddresses: ["127.0.0.1"] })),
   Layer.provide([Persistence.layerMemory, JwksMetrics.layer]),
   Layer.provideMerge(FetchHttpClient.layer),
 )
