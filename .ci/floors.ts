@@ -42,6 +42,8 @@ export const coreFloors: Readonly<Record<string, number>> = {
   "cache/RefreshScheduler.ts": 4,
   "cache/FetchPermits.ts": 4,
   "cache/SnapshotLook.ts": 4,
+  "cache/ProviderMemory.ts": 4,
+  "cache/SharedMemory.ts": 4,
 
   "cache/FetchSpan.ts": 3,
   "cache/FlightTrace.ts": 3,
@@ -86,6 +88,7 @@ export const coreFloors: Readonly<Record<string, number>> = {
   "JsonObject.ts": 0,
   "JwksError.ts": 0,
   "JwksEvent.ts": 0,
+  "JwksMemory.ts": 0,
   "EventFeed.ts": 1,
   "JwksLog.ts": 1,
   "JwksRegistryService.ts": 0,

@@ -4,6 +4,7 @@
  */
 import type * as Duration from "effect/Duration"
 import type * as Redacted from "effect/Redacted"
+import type { JwksMemory } from "./JwksMemory.ts"
 import { allJwsAlgorithms, type JwsAlgorithm } from "./jwk/Jwk.ts"
 
 /** How back-off delays are randomised: not at all, from 0 to the backoff, or from the previous delay. */
@@ -126,6 +127,11 @@ export interface JwksRegistryOptions {
   readonly unsignedSnapshots?: boolean
   /** Events that a slow subscriber may lag behind before the oldest are dropped. Default: 1024. */
   readonly eventBuffer?: number
+  /**
+   * Makes it a registry for one request, over a memory that outlives it: for platforms that forbid one request to
+   * wait for another's I/O, or that freeze between two. Default: none, the registry lives on and has timers.
+   */
+  readonly memory?: JwksMemory
   /** What requests say in `User-Agent` (RFC 9110 section 10.1.5). Default: `effect-jwks`. */
   readonly userAgent?: string
 }

@@ -16,10 +16,11 @@ import type * as Scope from "effect/Scope"
 import { type AnswersNow, answersNow } from "./AnswersNow.ts"
 import { FetchPermits } from "./cache/FetchPermits.ts"
 import { adopt, mayBeKept } from "./cache/Handover.ts"
-import type { HitSlot } from "./cache/HitSlot.ts"
-import { type CacheEnvironment, ProviderCache } from "./cache/ProviderCache.ts"
+import { type CacheEnvironment, ProviderCache, snapshotSubjectOf } from "./cache/ProviderCache.ts"
+import { ProviderMemory } from "./cache/ProviderMemory.ts"
 import { RefreshScheduler } from "./cache/RefreshScheduler.ts"
 import type { Superseded } from "./cache/Resolving.ts"
+import { contentsOf, type Directory, type Place, type SharedMemory, type Tenant } from "./cache/SharedMemory.ts"
 import { Snapshots } from "./cache/Snapshots.ts"
 import { TransportGuards } from "./http/Transport.ts"
 import { EventFeed } from "./EventFeed.ts"
@@ -34,6 +35,7 @@ import {
 } from "./JwksError.ts"
 import type { JwksEvent, JwksEventBody } from "./JwksEvent.ts"
 import { logLine } from "./JwksLog.ts"
+import { JwksMemory } from "./JwksMemory.ts"
 import type { JwksRegistryService } from "./JwksRegistryService.ts"
 import type { JwksMetrics, ProviderMetrics } from "./metrics/JwksMetrics.ts"
 import { noneHasIt } from "./NoneHasIt.ts"
@@ -42,6 +44,8 @@ import type { SnapshotOwner } from "./persistence/SnapshotId.ts"
 import { openStore } from "./persistence/SnapshotStore.ts"
 import { type JwksRegistryOptions, type Provider, sourceUrl } from "./Provider.ts"
 import {
+  checkNeighbours,
+  registrationIdentity,
   type ResolvedOptions,
   resolveOptions,
   resolveRegistration,
@@ -49,23 +53,13 @@ import {
   urlPolicyOf,
 } from "./registration/Registration.ts"
 import type { RegisteredProvider, ResolvedKey, ResolveKeyOptions, WarmUpResult } from "./Resolved.ts"
+import type { UrlPolicy } from "./security/UrlPolicy.ts"
 import { inResolveSpan, isTraced, TraceHits } from "./Tracing.ts"
 
-/** One provider's place in the registry, over all its generations. */
-class Entry {
+/** What this registry has for a provider, over all its generations. */
+interface Live {
   cache: ProviderCache
   metrics: ProviderMetrics | undefined
-
-  constructor(cache: ProviderCache) {
-    this.cache = cache
-  }
-}
-
-/** A tenant's providers in order of registration. */
-interface Tenant {
-  readonly entries: Map<string, Entry>
-  /** What is registered, as those who ask are answered. */
-  registered: Exit.Exit<ReadonlyArray<RegisteredProvider>>
 }
 
 /** Makes a registry that lives as long as the scope, with the providers of its options registered. */
@@ -75,14 +69,17 @@ export const makeRegistry = Effect.fnUntraced(function* (
   persistence: Persistence.Persistence["Service"],
   metrics: JwksMetrics["Service"],
 ): Effect.fn.Return<JwksRegistryService & AnswersNow, InvalidRegistration, Scope.Scope> {
-  const options = yield* Effect.fromResult(resolveOptions(given, yield* TransportGuards))
+  const guards = yield* TransportGuards
+  const shared = given?.memory instanceof JwksMemory ? contentsOf(given.memory) : undefined
+  const prepared = shared?.prepared(given, guards.pins)
+  const options = prepared?.options ?? (yield* Effect.fromResult(resolveOptions(given, guards)))
   const events = yield* EventFeed.make(options.eventBuffer)
   const context = yield* Effect.context<never>()
   const fork = yield* FiberSet.makeRuntime<never, void, never>()
   const scheduler = new RefreshScheduler()
   const clock = yield* Clock.Clock
   const now = () => Instant.now(clock)
-  const seal = yield* makeSeal(options.snapshots)
+  const seal = prepared?.seal ?? (yield* makeSeal(options.snapshots))
   const store = yield* openStore(persistence, options.snapshots.namespace, now)
   const random = yield* Random.Random
   const snapshots = new Snapshots(store, seal, now, random, fork, (owner, event) =>
@@ -96,24 +93,33 @@ export const makeRegistry = Effect.fnUntraced(function* (
     permits: new FetchPermits(options.maxConcurrentFetches),
     context,
     fork,
-    idleAfter: options.idleAfter,
+    idleAfter: shared === undefined ? options.idleAfter : Number.POSITIVE_INFINITY,
+    isForOneRequest: shared !== undefined,
   }
-  const registry = new Registry(options, environment, metrics, events, context)
+  const directory = prepared?.generation === shared?.generation ? prepared?.directory : undefined
+  const registry = new Registry(options, environment, metrics, events, context, shared, directory)
   const closeSeries = metrics.openRegistry(() => ({ ...snapshots.reading(), eventsDropped: events.dropped }))
   // Added last, so it runs first: waiters are told before their flights are interrupted.
   yield* Effect.addFinalizer(() =>
     Effect.andThen(
+      registry.closing,
       Effect.sync(() => registry.close()),
-      Effect.flatMap(snapshots.close, (left) =>
-        left === 0 ? Effect.void : Effect.logWarning(`${left} JWKS snapshots are left unwritten`),
+    ).pipe(
+      Effect.andThen(
+        Effect.flatMap(snapshots.close, (left) =>
+          left === 0 ? Effect.void : Effect.logWarning(`${left} JWKS snapshots are left unwritten`),
+        ),
       ),
-    ).pipe(Effect.andThen(events.shutdown), Effect.ensuring(Effect.sync(closeSeries))),
+      Effect.andThen(events.shutdown),
+      Effect.ensuring(Effect.sync(closeSeries)),
+    ),
   )
   fork(scheduler.run)
-  if (!seal.outlivesProcess) {
+  if (!seal.outlivesProcess && prepared === undefined) {
     yield* Effect.logInfo("JWKS snapshots will not outlive this process: they do with the option snapshotKey")
   }
 
+  if (directory !== undefined) return registry.service
   const refused = options.providers.flatMap((registration, index) => {
     const registered = registry.register(registration, false)
     return Result.isSuccess(registered)
@@ -124,6 +130,7 @@ export const makeRegistry = Effect.fnUntraced(function* (
         }))
   })
   if (refused.length > 0) return yield* new InvalidRegistration({ issues: refused })
+  shared?.prepare(given, { options, seal, directory: registry.lend(), generation: shared.generation })
   return registry.service
 })
 
@@ -134,9 +141,12 @@ class Registry {
   readonly #events: EventFeed
   readonly #context: Context.Context<never>
   readonly #clock: Clock.Clock
-  readonly #tenants = new Map<string, Tenant>()
-  /** Tenants with a single provider, for the hit path: the whole look-up of a hit is this map and its kids. */
-  readonly #slots = new Map<string, HitSlot>()
+  #tenants: Directory["tenants"]
+  #slots: Directory["slots"]
+  /** The directory is somebody else's too: it is copied before it is changed. */
+  #isLent: boolean
+  readonly #shared: SharedMemory | undefined
+  readonly #live = new Map<Place, Live>()
   #isClosed = false
 
   constructor(
@@ -145,6 +155,8 @@ class Registry {
     metrics: JwksMetrics["Service"],
     events: EventFeed,
     context: Context.Context<never>,
+    shared: SharedMemory | undefined,
+    directory: Directory | undefined,
   ) {
     this.#options = options
     this.#environment = environment
@@ -152,6 +164,23 @@ class Registry {
     this.#events = events
     this.#context = context
     this.#clock = environment.clock
+    this.#shared = shared
+    this.#tenants = directory?.tenants ?? new Map()
+    this.#slots = directory?.slots ?? new Map()
+    this.#isLent = directory !== undefined
+  }
+
+  /** The directory, for others to read. */
+  lend(): Directory {
+    this.#isLent = true
+    return { tenants: this.#tenants, slots: this.#slots }
+  }
+
+  #ownDirectory(): void {
+    if (!this.#isLent) return
+    this.#isLent = false
+    this.#tenants = new Map(Array.from(this.#tenants, ([name, tenant]) => [name, { ...tenant, entries: new Map(tenant.entries) }]))
+    this.#slots = new Map(this.#slots)
   }
 
   get service(): JwksRegistryService & AnswersNow {
@@ -169,9 +198,12 @@ class Registry {
       unregister: (tenant, provider) => Effect.sync(() => this.#unregister(tenant, provider)),
       unregisterTenant: (tenant) =>
         Effect.sync(() => {
-          const providers = Array.from(this.#tenants.get(tenant)?.entries.keys() ?? [])
+          const providers = new Set([
+            ...(this.#tenants.get(tenant)?.entries.keys() ?? []),
+            ...(this.#shared?.providersOf(tenant) ?? []),
+          ])
           for (const provider of providers) this.#unregister(tenant, provider)
-          return providers.length
+          return providers.size
         }),
       [answersNow]: { resolveKey: answer, registrations },
       resolveKey: (tenant, kid, options) => Effect.withFiber((fiber) => answer(tenant, kid, options, fiber)),
@@ -181,7 +213,7 @@ class Registry {
       warmUp: ({ timeout }) =>
         Effect.suspend(() =>
           Effect.forEach(
-            this.#entries().map(({ cache }) => cache.provider),
+            this.#places().map(({ provider }) => provider),
             ({ provider, tenant }) =>
               this.#ask(tenant, provider, (cache) => cache.resolving.warmUp).pipe(
                 Effect.match({
@@ -202,20 +234,20 @@ class Registry {
         ),
       providerStatus: (tenant, provider) =>
         Effect.suspend(() => {
-          const entry = this.#tenants.get(tenant)?.entries.get(provider)
-          return entry === undefined
+          const place = this.#tenants.get(tenant)?.entries.get(provider)
+          return place === undefined
             ? Effect.fail(notRegistered(tenant, provider))
-            : Effect.succeed(entry.cache.status())
+            : Effect.succeed(this.#cacheOf(place).status())
         }),
-      allStatuses: Effect.sync(() => this.#entries().map(({ cache }) => cache.status())),
+      allStatuses: Effect.sync(() => this.#caches().map((cache) => cache.status())),
       events: this.#events.stream,
       persistAll: Effect.suspend(() =>
         this.#environment.snapshots.persistAll(() =>
-          this.#entries().map(({ cache }) => ({ subject: cache.snapshotSubject, held: cache.held })),
+          this.#caches().map((cache) => ({ subject: cache.snapshotSubject, held: cache.held })),
         ),
       ),
       restoreFromPersistence: Effect.suspend(() =>
-        this.#environment.snapshots.restoreAll(this.#entries().map(({ cache }) => cache.restoreTarget)),
+        this.#environment.snapshots.restoreAll(this.#caches().map((cache) => cache.restoreTarget)),
       ),
     }
   }
@@ -231,73 +263,154 @@ class Registry {
         new InvalidRegistration({ issues: [{ field: "registry", rule: "is closed: register with a new one" }] }),
       )
     }
-    const resolved = resolveRegistration(registration, this.#options, (tenant) =>
-      Array.from(this.#tenants.get(tenant)?.entries.values() ?? [], ({ cache }) => cache.provider),
-    )
+    const resolved = this.#check(registration)
     if (Result.isFailure(resolved)) return Result.fail(resolved.failure)
     const provider = resolved.success
-    const tenant: Tenant = this.#tenants.get(provider.tenant) ?? { entries: new Map(), registered: Exit.succeed([]) }
-    this.#tenants.set(provider.tenant, tenant)
-
-    const before = tenant.entries.get(provider.provider)
-    if (before !== undefined && !again) {
+    const registered = this.#tenants.get(provider.tenant)?.entries.get(provider.provider)
+    if (registered !== undefined && !again) {
       return Result.fail(
         new InvalidRegistration({
           issues: [{ field: "provider", rule: "is listed twice for this tenant: list it once" }],
         }),
       )
     }
-    const last = before?.cache
-    const cache = new ProviderCache(
-      this.#environment,
-      provider,
-      urlPolicyOf(provider, this.#options),
-      (event, at) => this.#observe(entry, event, at),
-      last && adopt(last.handover, last.provider, provider, Instant.now(this.#clock)),
-    )
-    const entry = before ?? new Entry(cache)
-    entry.cache = cache
-    entry.metrics ??= this.#metrics.open(
-      this.#options.metricLabels === "none" ? {} : { tenant: provider.tenant, provider: provider.provider },
-      () => entry.cache.reading(),
-    )
-    tenant.entries.set(provider.provider, entry)
-    this.#show(provider.tenant, tenant)
-    if (last !== undefined && isOfNoMoreUse(last, provider)) {
-      this.#environment.snapshots.forget(last.snapshotSubject)
-    }
-    last?.supersede()
-    cache.observe({
-      _tag: "ProviderRegistered",
-      url: displayUrl(sourceUrl(provider.source)),
-      replaced: before !== undefined,
-    })
-    cache.start()
+    const policy = urlPolicyOf(provider, this.#options)
+    const before = this.#shared?.placeOf(provider.tenant, provider.provider) ?? registered
+    const isKnown = this.#shared !== undefined && before !== undefined && isSame(before, provider, policy)
+    const place = isKnown ? before : this.#take(provider, policy, before)
+    if (place !== registered) this.#seat(place, registered, before)
     return Result.succeed(undefined)
   }
 
+  /** What a registration means. Between requests it is the object that is known: what passed once need not again. */
+  #check(registration: unknown): Result.Result<Provider, InvalidRegistration> {
+    const providersOf = (tenant: string) =>
+      Array.from(this.#tenants.get(tenant)?.entries.values() ?? [], ({ provider }) => provider)
+    const known = this.#shared?.checked(registration, this.#options)
+    if (known !== undefined) return Result.map(checkNeighbours(known, this.#options, providersOf), () => known)
+    const resolved = resolveRegistration(registration, this.#options, providersOf)
+    if (Result.isSuccess(resolved)) this.#shared?.check(registration, this.#options, resolved.success)
+    return resolved
+  }
+
+  /** A place for a provider that nobody knows as it is registered now. */
+  #take(provider: Provider, policy: UrlPolicy, before: Place | undefined): Place {
+    const now = Instant.now(this.#clock)
+    const left = before && adopt(before.memory.handover, before.provider, provider, now)
+    // Between requests the rules of the registry may differ, too: what other rules let in is fetched anew.
+    const mayStay = this.#shared === undefined || isUnderSameRules(before, policy)
+    const memory = new ProviderMemory(provider.settings.kidRefresh, now, mayStay ? left : undefined)
+    const place = { provider, policy, memory }
+    this.#shared?.put(place)
+    return place
+  }
+
+  /** Puts a place where this registry finds it, in the place of `registered` and of what other requests had `before`. */
+  #seat(place: Place, registered: Place | undefined, before: Place | undefined): void {
+    const { provider } = place
+    this.#ownDirectory()
+    const tenant: Tenant = this.#tenants.get(provider.tenant) ?? { entries: new Map(), registered: Exit.succeed([]) }
+    this.#tenants.set(provider.tenant, tenant)
+    tenant.entries.set(provider.provider, place)
+    this.#show(provider.tenant)
+    const live = registered && this.#live.get(registered)
+    const last = live?.cache
+    if (registered !== undefined) this.#live.delete(registered)
+    const cache = this.#shared === undefined || live !== undefined ? this.#open(place, live) : undefined
+    if (before !== undefined && before !== place && isOfNoMoreUse(before, provider)) {
+      this.#environment.snapshots.forget(snapshotSubjectOf(before.provider, before.policy))
+    }
+    last?.supersede()
+    if (before === place) return
+    this.#observe(
+      place,
+      {
+        _tag: "ProviderRegistered",
+        url: displayUrl(sourceUrl(provider.source)),
+        replaced: before !== undefined,
+      },
+      Instant.now(this.#clock),
+    )
+    cache?.start()
+  }
+
+  /** What this registry has for a provider; a request has it for those alone that it uses. */
+  #cacheOf(place: Place): ProviderCache {
+    const live = this.#live.get(place)
+    if (live !== undefined) return live.cache
+    const cache = this.#open(place, undefined)
+    if (this.#isClosed) cache.close()
+    else cache.start()
+    return cache
+  }
+
+  #open(place: Place, before: Live | undefined): ProviderCache {
+    const { memory, policy, provider } = place
+    const cache = new ProviderCache(
+      this.#environment,
+      provider,
+      policy,
+      (event, at) => this.#observe(place, event, at),
+      memory,
+    )
+    const live: Live = before ?? { cache, metrics: undefined }
+    live.cache = cache
+    this.#live.set(place, live)
+    if (this.#shared !== undefined) live.metrics?.close()
+    if (this.#shared !== undefined || live.metrics === undefined) live.metrics = this.#openMetrics(place, live)
+    return cache
+  }
+
+  /** Series that requests share are read once, by whatever they share. */
+  #openMetrics({ memory, provider }: Place, live: Live): ProviderMetrics {
+    const clock = this.#clock
+    const read =
+      this.#shared === undefined
+        ? () => live.cache.reading()
+        : (memory.read ??= () => memory.reading(Instant.now(clock)))
+    return this.#metrics.open(
+      this.#options.metricLabels === "none" ? {} : { tenant: provider.tenant, provider: provider.provider },
+      read,
+    )
+  }
+
   #unregister(tenant: string, provider: string): boolean {
-    const found = this.#tenants.get(tenant)
-    const entry = found?.entries.get(provider)
-    if (found === undefined || entry === undefined) return false
-    found.entries.delete(provider)
-    if (found.entries.size === 0) this.#tenants.delete(tenant)
-    this.#show(tenant, found)
-    entry.cache.supersede()
-    entry.cache.observe({ _tag: "ProviderUnregistered" })
-    this.#environment.snapshots.forget(entry.cache.snapshotSubject)
-    entry.metrics?.close()
+    const registered = this.#tenants.get(tenant)?.entries.get(provider)
+    const place = registered ?? this.#shared?.placeOf(tenant, provider)
+    if (place === undefined) return false
+    this.#shared?.remove(tenant, provider)
+    const live = this.#live.get(place)
+    if (registered !== undefined) {
+      this.#ownDirectory()
+      const found = this.#tenants.get(tenant)
+      found?.entries.delete(provider)
+      if (found?.entries.size === 0) this.#tenants.delete(tenant)
+      this.#show(tenant)
+      this.#live.delete(place)
+      live?.cache.supersede()
+    }
+    this.#observe(place, { _tag: "ProviderUnregistered" }, Instant.now(this.#clock))
+    this.#environment.snapshots.forget(snapshotSubjectOf(place.provider, place.policy))
+    live?.metrics?.close()
     return true
   }
 
   /** Keeps the hit path, and what is told of the tenant, in line with its providers. */
-  #show(tenant: string, shown: Tenant): void {
-    const [first, second] = shown.entries.values()
-    shown.registered = Exit.succeed(
-      Object.freeze(Array.from(shown.entries.values(), ({ cache }) => registeredOf(cache.provider))),
-    )
-    if (first !== undefined && second === undefined) this.#slots.set(tenant, first.cache.slot)
+  #show(tenant: string): void {
+    const shown = this.#tenants.get(tenant)
+    const places = Array.from(shown?.entries.values() ?? [])
+    if (shown !== undefined) {
+      shown.registered = Exit.succeed(Object.freeze(places.map(({ provider }) => registeredOf(provider))))
+    }
+    const [first, second] = places
+    if (first !== undefined && second === undefined) this.#slots.set(tenant, first.memory.slot)
     else this.#slots.delete(tenant)
+  }
+
+  /** A request's own flights may end: what they bring is for the next one. */
+  get closing(): Effect.Effect<void> {
+    if (this.#shared === undefined) return Effect.void
+    return Effect.suspend(() => Effect.forEach(this.#live.values(), ({ cache }) => cache.closing, concurrently))
   }
 
   /** Ends every flight with a typed error for its waiters. */
@@ -305,23 +418,28 @@ class Registry {
     this.#isClosed = true
     // A permit that one provider gives back must start nothing at the next.
     this.#environment.permits.close()
-    for (const { cache, metrics } of this.#entries()) {
+    for (const { cache, metrics } of this.#live.values()) {
       cache.close()
       metrics?.close()
     }
   }
 
-  #entries(): ReadonlyArray<Entry> {
+  #places(): ReadonlyArray<Place> {
     return Array.from(this.#tenants.values()).flatMap(({ entries }) => Array.from(entries.values()))
   }
 
+  #caches(): ReadonlyArray<ProviderCache> {
+    return this.#places().map((place) => this.#cacheOf(place))
+  }
+
   /** What happened goes to the metrics, the log and the stream; the first two never drop. */
-  #observe(entry: Entry, body: JwksEventBody, at: Instant.Instant): void {
+  #observe(place: Place, body: JwksEventBody, at: Instant.Instant): void {
     if (body._tag === "RefreshSucceeded" || body._tag === "RefreshFailed") {
-      entry.metrics?.flightEnded(body.durationMillis / 1_000)
-      if (body._tag === "RefreshFailed") entry.metrics?.failedFor(body.reason._tag)
+      const metrics = this.#live.get(place)?.metrics
+      metrics?.flightEnded(body.durationMillis / 1_000)
+      if (body._tag === "RefreshFailed") metrics?.failedFor(body.reason._tag)
     }
-    this.publish(entry.cache.provider, body, at)
+    this.publish(place.provider, body, at)
   }
 
   /** Tells the log and the stream what happened to a provider. */
@@ -353,7 +471,7 @@ class Registry {
     }
     const { alg, allowStale, notThumbprint, provider } = options
     const slot =
-      provider === undefined ? this.#slots.get(tenant) : this.#tenants.get(tenant)?.entries.get(provider)?.cache.slot
+      provider === undefined ? this.#slots.get(tenant) : this.#tenants.get(tenant)?.entries.get(provider)?.memory.slot
     if (slot === undefined || notThumbprint !== undefined || (slot.stale && allowStale === false)) return undefined
     const now = this.#clock.currentTimeMillisUnsafe()
     return alg === undefined ? slot.hit(now, kid) : slot.hitFor(now, kid, alg)
@@ -371,17 +489,18 @@ class Registry {
     if (provider !== undefined) {
       return this.#ask(tenant, provider, (cache, again) => cache.resolving.resolveKey(kid, options, again))
     }
-    return this.#resolveAmong(tenant, Array.from(found.entries.values()), kid, options)
+    const caches = Array.from(found.entries.values(), (place) => this.#cacheOf(place))
+    return this.#resolveAmong(tenant, caches, kid, options)
   }
 
   /** Rule 12: a tenant with several providers. */
   #resolveAmong(
     tenant: string,
-    entries: ReadonlyArray<Entry>,
+    caches: ReadonlyArray<ProviderCache>,
     kid: string | undefined,
     options: ResolveKeyOptions | undefined,
   ): Effect.Effect<ResolvedKey, ResolveError> {
-    const known = entries.flatMap(({ cache }) => {
+    const known = caches.flatMap((cache) => {
       const peeked = cache.resolving.peek(kid, options)
       return peeked === undefined ? [] : [{ cache, peeked }]
     })
@@ -405,12 +524,13 @@ class Registry {
     }
     if (first !== undefined) {
       first.cache.slot.count(this.#clock.currentTimeMillisUnsafe(), first.answer.stale)
+      if (this.#shared !== undefined) first.cache.used()
       return first.answer.exit
     }
     // The first key ends it; only when every provider has refused is there an error to tell.
     return Effect.forEach(
-      entries,
-      ({ cache: { provider } }) =>
+      caches,
+      ({ provider }) =>
         Effect.flip(
           this.#ask(tenant, provider.provider, (cache, again) => cache.resolving.resolveKey(kid, options, again)),
         ),
@@ -429,9 +549,9 @@ class Registry {
     again = false,
   ): Effect.Effect<A, E | NotRegistered> {
     return Effect.suspend(() => {
-      const entry = this.#tenants.get(tenant)?.entries.get(provider)
-      if (entry === undefined) return Effect.fail(notRegistered(tenant, provider))
-      return Effect.catch(question(entry.cache, again), (error): Effect.Effect<A, E | NotRegistered> =>
+      const place = this.#tenants.get(tenant)?.entries.get(provider)
+      if (place === undefined) return Effect.fail(notRegistered(tenant, provider))
+      return Effect.catch(question(this.#cacheOf(place), again), (error): Effect.Effect<A, E | NotRegistered> =>
         error._tag === "Superseded" ? this.#ask(tenant, provider, question, true) : Effect.fail(error),
       )
     })
@@ -442,7 +562,7 @@ class Registry {
  * Whether what was stored for a provider must not be: fetched from elsewhere, or otherwise, it must not come
  * back with a third registration.
  */
-const isOfNoMoreUse = ({ held, provider: before }: ProviderCache, next: Provider): boolean =>
+const isOfNoMoreUse = ({ memory: { held }, provider: before }: Place, next: Provider): boolean =>
   transportIdentity(before) !== transportIdentity(next) || (held !== undefined && !mayBeKept(held, next.settings))
 
 const registeredOf = ({ issuer, provider, settings, tenant }: Provider): RegisteredProvider =>
@@ -452,6 +572,16 @@ const registeredOf = ({ issuer, provider, settings, tenant }: Provider): Registe
     ...(issuer === undefined ? {} : { issuer }),
     algorithms: Object.freeze(Array.from(settings.algorithms)),
   })
+
+/** Whether a provider is registered just so already. */
+const isSame = (place: Place, provider: Provider, policy: UrlPolicy): boolean =>
+  place.provider === provider ||
+  registrationIdentity(place.provider, place.policy) === registrationIdentity(provider, policy)
+
+const isUnderSameRules = (place: Place | undefined, policy: UrlPolicy): boolean =>
+  place !== undefined && JSON.stringify(place.policy) === JSON.stringify(policy)
+
+const concurrently = { concurrency: "unbounded", discard: true } as const
 
 /** Callers without types may ask for anything. */
 const notRegistered = (tenant: unknown, provider?: unknown): NotRegistered =>

@@ -2,6 +2,7 @@
  * A multi-tenant JWKS cache on Effect: see `JwksRegistry`.
  */
 export { JwksRegistry, JwksRegistryLive } from "./JwksRegistry.ts"
+export { JwksMemory } from "./JwksMemory.ts"
 export type { JwksRegistryService } from "./JwksRegistryService.ts"
 export * from "./JwksError.ts"
 export type { JwksEvent, JwksEventBody, JwksEventContext } from "./JwksEvent.ts"

@@ -85,9 +85,32 @@ export type CacheState<F> =
 /** Nothing held, nothing under way. */
 export const empty: CacheState<never> = { _tag: "Empty", failure: undefined, pausedUntil: undefined }
 
-/** What a provider starts with: a set that was held before, a failure that lasts, or nothing. */
+/** A state without a flight: a set that is held, a failure that lasts, or nothing. */
 export const initial = (held: HeldSet | undefined, failure: Failure | undefined): CacheState<never> =>
   held === undefined ? { ...empty, failure } : ready(held, failure)
+
+/** What is known outside a flight. */
+interface Known extends Standing {
+  readonly held: HeldSet | undefined
+}
+
+/** What a provider starts with: whatever is known of it. */
+export const standing = ({ failure, held, pausedUntil }: Known): CacheState<never> => ({
+  ...initial(held, failure),
+  pausedUntil,
+})
+
+/** The same flight, or none, over what has become known meanwhile. */
+export const rebase = <F>(state: CacheState<F>, known: Known): CacheState<F> => {
+  const flight = flightOf(state)
+  return flight === undefined ? standing(known) : begin<F>(standing(known), flight)
+}
+
+/** The flight is over, and what is known says what it brought. */
+export const land = <F>(state: CacheState<F>, flight: F): CacheState<F> => {
+  if (flightOf(state) !== flight) return state
+  return standing({ held: heldOf(state), failure: state.failure, pausedUntil: state.pausedUntil })
+}
 
 const ready = (held: HeldSet, failure: Failure | undefined): CacheState<never> => ({
   _tag: "Ready",

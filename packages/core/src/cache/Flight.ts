@@ -8,6 +8,7 @@ import type { UnavailableReason } from "../JwksError.ts"
 import type { KeyChanges } from "../Resolved.ts"
 import type { HeldSet } from "./CacheState.ts"
 import type { PermitRequest } from "./FetchPermits.ts"
+import type { FlightMark } from "./ProviderMemory.ts"
 import { FlightTrace, type FlightTrigger } from "./FlightTrace.ts"
 
 /** How a flight ended, for those who waited. */
@@ -64,6 +65,8 @@ export class Flight {
   sentAt = 0
   /** The latest request for a permit. */
   permit: PermitRequest | undefined
+  /** What other requests see of it, where they share what it brings. */
+  mark: FlightMark | undefined
   /** Ends the fiber that flies it. */
   interrupt: () => void = () => {}
 
@@ -82,6 +85,7 @@ export class Flight {
   /** Lets stale answers be given. */
   release(): void {
     this.released = true
+    if (this.mark !== undefined) this.mark.released = true
     this.signal()
   }
 

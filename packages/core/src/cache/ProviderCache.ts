@@ -33,9 +33,9 @@ import * as CacheState from "./CacheState.ts"
 import type { FetchPermits, PermitRequest, Turn } from "./FetchPermits.ts"
 import { background, Flight, type FlightEnd, type FlightKind } from "./Flight.ts"
 import { answersAlike, changesAfter, eventsAfter, heldAfter, keysChanged, type Success } from "./FlightOutcome.ts"
-import type { Counts, Handover } from "./Handover.ts"
-import { type Answers, buildAnswers, HitSlot, tickMillis, tickOf } from "./HitSlot.ts"
-import { backoff, type BackoffInput, earlyRefresh, type Stepper, stepper } from "./RefreshDelay.ts"
+import { type Answers, buildAnswers, type HitSlot, tickMillis, tickOf } from "./HitSlot.ts"
+import { beatMillis, type FlightMark, isAlive, type ProviderMemory } from "./ProviderMemory.ts"
+import { backoff, earlyRefresh, type Stepper, stepper } from "./RefreshDelay.ts"
 import { type RefreshScheduler, ScheduledItem } from "./RefreshScheduler.ts"
 import type { Servable } from "./Question.ts"
 import { Refusals } from "./Refusals.ts"
@@ -60,14 +60,30 @@ export interface CacheEnvironment {
   readonly snapshots: Snapshots
   /** Providers that no resolve has used for so many milliseconds are left to expire. */
   readonly idleAfter: number
+  /**
+   * Other registries share what is known, and this one lives for one request: nothing is done by timer but what
+   * a flight needs, and what a provider has due is done when somebody uses it.
+   */
+  readonly isForOneRequest: boolean
 }
 
 /** How long the timer waits before it tries again to get a permit. */
 const permitPauseMillis = 1_000
 
+/** How long a request waits before it looks at another one's flight again: at first, and at the most. */
+const firstGlanceMillis = 10
+const lastGlanceMillis = 100
+
+/** Whose snapshots they are, to those who write them. */
+export const snapshotSubjectOf = (provider: Provider, policy: UrlPolicy): SnapshotSubject => ({
+  id: snapshotId(provider),
+  provider,
+  policy,
+})
+
 export class ProviderCache {
   readonly provider: Provider
-  readonly slot = new HitSlot()
+  readonly slot: HitSlot
   readonly resolving: Resolving
   /** Whose snapshots they are, to those who write them. */
   readonly snapshotSubject: SnapshotSubject
@@ -75,69 +91,40 @@ export class ProviderCache {
   readonly #policy: UrlPolicy
   readonly #observe: (event: JwksEventBody, at: Instant.Instant) => void
   readonly #state: SynchronizedRef.SynchronizedRef<CacheState.CacheState<Flight>>
-  readonly #counts: Counts
+  readonly #memory: ProviderMemory
+  /** The version of the memory that the state is in line with. */
+  #version: number
   readonly #timer = new ScheduledItem(() => this.#onTimer())
   readonly #turn: Turn = { begin: () => this.#onTurn() }
   /** In line for a background flight. */
   #isInLine = false
   /** Completed at the end of the next flight. */
   #nextEnd: Deferred.Deferred<FlightEnd> | undefined
-  readonly #earlyRefresh: Stepper<number>
-  /** Delays of the present row of failures. */
-  #backoff: Stepper<BackoffInput> | undefined
-  /** The order of questions and sent requests. */
-  #sequence = 0
-  /** When the request was sent that last brought or confirmed a set, in that order. */
-  #confirmedAt = 0
-  /** Prebuilt answers of the held set. */
-  #answers: { readonly of: CacheState.HeldSet; fresh?: Answers; stale?: Answers } | undefined
+  #earlyRefresh: Stepper<number> | undefined
   /** Nobody has asked for the keys of the held set yet, so the slot does not show them. */
   #isSlotLate = false
-  /** What the slot shows. */
-  #shown: CacheState.Usability = "Unusable"
-  #lastAttemptTimedOut: boolean
-  /** What the issuer's metadata said last; outlives failed flights, and is no part of the set. */
-  #location: JwksLocation | undefined
   readonly #look: SnapshotLook
-  /** A restored first set whose keys nobody has been told yet. */
-  #untold: CacheState.HeldSet | undefined
-  /** Sets that came, from upstream or from a snapshot. */
-  #commits = 0
-  /** The latest moment of the wall clock at which one of them was fetched. */
-  #newestAt: number
-  #end: "superseded" | "closed" | undefined
+  /** `closing`: the flight under way may end, and nothing else begins. */
+  #end: "superseded" | "closing" | "closed" | undefined
 
   constructor(
     environment: CacheEnvironment,
     provider: Provider,
     policy: UrlPolicy,
     observe: (event: JwksEventBody, at: Instant.Instant) => void,
-    before: Handover | undefined,
+    memory: ProviderMemory,
   ) {
     this.provider = provider
-    this.snapshotSubject = { id: snapshotId(provider), provider, policy }
+    this.snapshotSubject = snapshotSubjectOf(provider, policy)
+    this.slot = memory.slot
     this.#environment = environment
     this.#policy = policy
     this.#observe = observe
-    this.#earlyRefresh = this.#runSync(stepper(earlyRefresh(provider.settings)))
-    this.#counts = before?.counts ?? {
-      misses: 0,
-      staleMisses: 0,
-      unknownKids: 0,
-      refreshes: 0,
-      notModified: 0,
-      refreshErrors: new Map(),
-    }
-    this.#lastAttemptTimedOut = before?.lastAttemptTimedOut ?? false
-    this.#location = before?.location
-    this.#newestAt = before?.newestAt ?? Number.NEGATIVE_INFINITY
-    this.#state = SynchronizedRef.makeUnsafe<CacheState.CacheState<Flight>>(
-      CacheState.initial(before?.held, before?.failure),
-    )
-    this.slot.hits = before?.hits ?? 0
-    this.slot.staleHits = before?.staleHits ?? 0
+    this.#memory = memory
+    this.#version = memory.version
+    this.#state = SynchronizedRef.makeUnsafe<CacheState.CacheState<Flight>>(CacheState.standing(memory))
     this.slot.usedAt = tickOf(this.#now().wall)
-    this.resolving = new Resolving(this.#port(), this.#counts, before?.budget)
+    this.resolving = new Resolving(this.#port(), memory)
     this.#look = new SnapshotLook({
       snapshots: environment.snapshots,
       scheduler: environment.scheduler,
@@ -156,22 +143,12 @@ export class ProviderCache {
   start(): void {
     const state = this.#current
     this.#show(this.#now())
-    if (state._tag === "Empty" && this.provider.settings.warm) this.#look.begin()
+    if (state._tag === "Empty" && this.#isWarm) this.#look.begin()
   }
 
-  /** What the next generation may take over. */
-  get handover(): Handover {
-    return {
-      held: CacheState.heldOf(this.#current),
-      location: this.#location,
-      newestAt: this.#newestAt,
-      failure: this.#current.failure,
-      budget: this.resolving.budget,
-      lastAttemptTimedOut: this.#lastAttemptTimedOut,
-      counts: this.#counts,
-      hits: this.slot.hits,
-      staleHits: this.slot.staleHits,
-    }
+  /** Whether the first flight waits for no question. A request has its questions, and needs no other provider. */
+  get #isWarm(): boolean {
+    return this.provider.settings.warm && !this.#environment.isForOneRequest
   }
 
   /**
@@ -180,6 +157,20 @@ export class ProviderCache {
    */
   supersede(): void {
     this.#stop("superseded")
+  }
+
+  /**
+   * The layer is about to close: nothing begins any more, and its own flight may end. Waits for that end; with
+   * other requests' flights it has nothing to do any more.
+   */
+  get closing(): Effect.Effect<void> {
+    return Effect.suspend(() => {
+      const flight = CacheState.flightOf(this.#current)
+      if (flight?.mark === undefined || this.#end !== undefined) return Effect.void
+      this.#end = "closing"
+      this.#environment.permits.leaveLine(this.#turn)
+      return Effect.asVoid(Deferred.await(flight.done))
+    })
   }
 
   /** The layer closes: every waiter gets `RegistryClosed`. */
@@ -192,10 +183,12 @@ export class ProviderCache {
     this.#look.end()
     this.#environment.scheduler.cancel(this.#timer)
     this.#environment.permits.leaveLine(this.#turn)
-    this.slot.close()
+    // What other requests share stays as it is.
+    if (!this.#environment.isForOneRequest) this.slot.close()
     this.#tellEnd({ _tag: "Superseded" })
     const flight = CacheState.flightOf(this.#current)
     if (flight === undefined) return
+    this.#unmark(flight, { _tag: "Superseded" })
     flight.end({ _tag: "Superseded" })
     flight.interrupt()
   }
@@ -206,27 +199,23 @@ export class ProviderCache {
 
   /** Numbers for the metrics. */
   reading(): ProviderReading {
-    const held = CacheState.heldOf(this.#current)
-    return {
-      hits: this.slot.hits,
-      misses: this.#counts.misses,
-      stale: this.slot.staleHits + this.#counts.staleMisses,
-      refreshes: this.#counts.refreshes,
-      notModified: this.#counts.notModified,
-      unknownKids: this.#counts.unknownKids,
-      keys: held === undefined || this.#usability(this.#now()) === "Unusable" ? 0 : usableKeys(held.jwks),
-      expiresAt: held?.expiresAt.wall ?? 0,
-      refreshErrors: this.#counts.refreshErrors,
-    }
+    return this.#memory.reading(this.#now())
   }
 
   status(): ProviderStatus {
     const now = this.#now()
-    return statusOf(this.provider, this.#url, this.#current, this.#usability(now), this.#isIdle(now), this.reading())
+    return statusOf(
+      this.provider,
+      this.#url,
+      this.#current,
+      this.#usability(now),
+      this.#isIdle(now),
+      this.#memory.reading(now),
+    )
   }
 
   get #url(): URL {
-    return this.#location?.jwksUrl ?? sourceUrl(this.provider.source)
+    return this.#memory.location?.jwksUrl ?? sourceUrl(this.provider.source)
   }
 
   #port(): ResolvingPort {
@@ -235,14 +224,14 @@ export class ProviderCache {
       slot: this.slot,
       now: () => this.#now(),
       touch: () => this.#touch(),
-      tick: () => ++this.#sequence,
+      tick: () => ++this.#memory.sequence,
       ended: () => this.#ended(),
-      confirmedAt: () => this.#confirmedAt,
+      confirmedAt: () => this.#memory.confirmedAt,
       usability: (now) => this.#usability(now),
       servable: (now, allowStale) => this.#servable(now, allowStale),
       freshly: (held) => ({ held, answers: this.#answersOf(held, "fresh") }),
       failure: () => this.#current.failure,
-      flightUnderWay: () => CacheState.flightOf(this.#current),
+      isUnderWay: (now) => CacheState.flightOf(this.#current) !== undefined || this.#memory.underWay(now) !== undefined,
       looked: () => this.#looked(),
       join: (kind, span) => this.#join(kind, span),
       backgroundFlight: Effect.suspend(() => {
@@ -261,6 +250,7 @@ export class ProviderCache {
         return undefined
       case "superseded":
         return Effect.fail<Superseded>({ _tag: "Superseded" })
+      case "closing":
       case "closed":
         return Effect.fail(new Refusals(this.provider).closed())
     }
@@ -273,15 +263,16 @@ export class ProviderCache {
     const isFirstUse = this.#isSlotLate
     if (isFirstUse) this.#answersOf(held, "fresh")
     // A clock that jumped says so before the timer does; and what is judged now can be a hit from now on.
-    if (usability !== this.#shown || isFirstUse) this.#show(now)
+    if (usability !== this.#memory.shown || isFirstUse) this.#show(now)
     if (usability === "Fresh") return { held, answers: this.#answersOf(held, "fresh") }
     return usability === "Stale" && allowStale ? { held, answers: this.#answersOf(held, "stale") } : undefined
   }
 
   #answersOf(held: CacheState.HeldSet, freshness: Freshness): Answers {
-    if (this.#answers?.of !== held) this.#answers = { of: held }
+    const memory = this.#memory
+    if (memory.answers?.of !== held) memory.answers = { of: held }
     const { provider, tenant } = this.provider
-    return (this.#answers[freshness] ??= buildAnswers(
+    return (memory.answers[freshness] ??= buildAnswers(
       { tenant, provider, freshness, fetchedAt: held.receivedAt.wall, expiresAt: held.expiresAt.wall },
       held.jwks,
     ))
@@ -296,7 +287,9 @@ export class ProviderCache {
   }
 
   #usability(now: Instant.Instant): CacheState.Usability {
-    return CacheState.usability(this.#current, now, CacheState.flightOf(this.#current)?.released ?? false)
+    const current = this.#current
+    const released = CacheState.flightOf(current)?.released ?? this.#memory.underWay(now)?.released ?? false
+    return CacheState.usability(current, now, released)
   }
 
   #isIdle(now: Instant.Instant): boolean {
@@ -309,18 +302,32 @@ export class ProviderCache {
     const wasIdle = this.#isIdle(now)
     this.slot.usedAt = tickOf(now.wall)
     if (wasIdle) this.#show(now)
+    if (this.#environment.isForOneRequest) this.#refreshIfDue(now)
     return now
+  }
+
+  /** The provider was asked by somebody who was answered elsewhere. */
+  used(): void {
+    this.#touch()
+  }
+
+  /** What a timer would do. One request does it for all: the others go on with what is held. */
+  #refreshIfDue(now: Instant.Instant): void {
+    if (this.#end !== undefined || this.#isInLine || this.#memory.underWay(now) !== undefined) return
+    const due = CacheState.nextFlightAt(this.#current)
+    if (due !== undefined && Instant.isOver(due, now)) this.#lineUp()
   }
 
   #onTimer(): void {
     const now = this.#now()
     const state = this.#current
     const flight = CacheState.flightOf(state)
+    if (flight?.mark !== undefined) flight.mark.aliveAt = now
     if (flight !== undefined && Instant.isOver(Instant.plus(flight.startedAt, CacheState.staleReleaseMillis), now)) {
       flight.release()
     }
     const due = CacheState.nextFlightAt(state)
-    if (due !== undefined && Instant.isOver(due, now) && !this.#isIdle(now)) this.#lineUp()
+    if (this.#hasTimers && !this.#isIdle(now) && due !== undefined && Instant.isOver(due, now)) this.#lineUp()
     this.#show(now)
   }
 
@@ -328,7 +335,7 @@ export class ProviderCache {
   #lineUp(): void {
     if (this.#isInLine) return
     this.#isInLine = true
-    this.#environment.permits.lineUp(this.#turn, this.#lastAttemptTimedOut)
+    this.#environment.permits.lineUp(this.#turn, this.#memory.lastAttemptTimedOut)
   }
 
   #onTurn(): void {
@@ -347,15 +354,15 @@ export class ProviderCache {
       // Nobody has asked for its keys yet: the first who does comes by here.
       this.slot.close()
     } else if (held !== undefined && usability === "Fresh") {
-      this.slot.open(this.#answersOf(held, "fresh"), held.expiresAt.wall)
-    } else if (held !== undefined && usability === "Stale" && !this.#isIdle(now)) {
+      this.slot.open(this.#answersOf(held, "fresh"), this.#hitsUntil(held))
+    } else if (held !== undefined && usability === "Stale" && !this.#isIdle(now) && this.#hasTimers) {
       this.slot.open(this.#answersOf(held, "stale"), held.staleUntil.wall)
     } else {
-      // An idle provider has no timers: its next user must come by here and wake it.
+      // Without timers, as an idle provider is too, its next user must come by here.
       this.slot.close()
     }
-    const before = this.#shown
-    this.#shown = usability
+    const before = this.#memory.shown
+    this.#memory.shown = usability
     if (usability === "Stale" && before !== "Stale" && held !== undefined) {
       this.#observe({ _tag: "StaleServing", until: held.staleUntil.wall }, now)
     } else if (usability !== "Stale" && before === "Stale") {
@@ -364,16 +371,40 @@ export class ProviderCache {
     this.#arrange(now)
   }
 
+  /** Until when hits need not come by here (epoch milliseconds): where no timer refreshes, whoever asks then does. */
+  #hitsUntil({ expiresAt, refreshAt }: CacheState.HeldSet): number {
+    if (this.#hasTimers) return expiresAt.wall
+    const due = this.#current.failure?.nextAttemptAt ?? refreshAt
+    return due === undefined ? expiresAt.wall : Math.min(due.wall, expiresAt.wall)
+  }
+
+  get #hasTimers(): boolean {
+    return !this.#environment.isForOneRequest
+  }
+
   #arrange(now: Instant.Instant): void {
+    const at = this.#hasTimers ? this.#nextChangeAt(now) : this.#nextOfFlight(now)
+    if (at === undefined) this.#environment.scheduler.cancel(this.#timer)
+    else this.#environment.scheduler.schedule(this.#timer, at)
+  }
+
+  #nextChangeAt(now: Instant.Instant): number | undefined {
     const flight = CacheState.flightOf(this.#current)
-    const at = CacheState.nextChangeAt(
+    return CacheState.nextChangeAt(
       this.#current,
       now,
       flight === undefined || flight.released ? undefined : flight.startedAt,
       !this.#isInLine && !this.#isIdle(now),
-    )
-    if (at === undefined) this.#environment.scheduler.cancel(this.#timer)
-    else this.#environment.scheduler.schedule(this.#timer, at.mono)
+    )?.mono
+  }
+
+  /** What a flight has to do by timer: say that it is still there, and let stale answers be given. */
+  #nextOfFlight(now: Instant.Instant): number | undefined {
+    const flight = CacheState.flightOf(this.#current)
+    if (flight === undefined) return undefined
+    const release = flight.released ? Infinity : flight.startedAt.mono + CacheState.staleReleaseMillis
+    const at = Math.min(release, flight.mark === undefined ? Infinity : now.mono + beatMillis)
+    return at === Infinity ? undefined : at
   }
 
   #runSync<A>(effect: Effect.Effect<A>): A {
@@ -386,7 +417,7 @@ export class ProviderCache {
 
   /** The same as {@link snapshotSubject}, to those who read them: takes what is found for a question that is asked now. */
   get restoreTarget(): RestoreTarget {
-    const askedAt = this.#commits
+    const askedAt = this.#memory.commits
     return {
       ...this.snapshotSubject,
       adopt: (held) => this.#adopt(held, askedAt),
@@ -402,7 +433,7 @@ export class ProviderCache {
   /** Nobody waits for a snapshot any more. */
   #onLooked(): void {
     const state = this.#current
-    const mayFly = this.#end === undefined && this.provider.settings.warm
+    const mayFly = this.#end === undefined && this.#isWarm
     if (mayFly && state._tag === "Empty" && state.failure === undefined) this.#lineUp()
   }
 
@@ -420,12 +451,12 @@ export class ProviderCache {
     const before = CacheState.heldOf(this.#current)
     const { wall } = restored.receivedAt
     if (this.#end !== undefined || before?.receivedAt.wall === wall) return "Known"
-    if (askedAt !== this.#commits || wall <= this.#newestAt) return "Older"
+    if (askedAt !== this.#memory.commits || wall <= this.#memory.newestAt) return "Older"
     const now = this.#now()
     const { removedKeyGrace } = this.provider.settings
     const held = { ...restored, removed: removedKeys(before, restored.jwks, removedKeyGrace, now) }
-    if (this.provider.source._tag === "Discovered" && this.#location === undefined) {
-      this.#location = locationOf(held, now)
+    if (this.provider.source._tag === "Discovered" && this.#memory.location === undefined) {
+      this.#memory.location = locationOf(held, now)
     }
     this.resolving.forgetAbsences()
     this.#countCommit(held)
@@ -440,27 +471,27 @@ export class ProviderCache {
       },
       now,
     )
-    if (before === undefined) this.#untold = held
+    if (before === undefined) this.#memory.untold = held
     else for (const event of keysChanged(before.jwks, held.jwks)) this.#observe(event, now)
     this.#show(now)
     this.#environment.snapshots.adopted(this.snapshotSubject, held)
     // Whoever waits for the first flight may not have to wait any longer.
     CacheState.flightOf(this.#current)?.signal()
-    if (this.#shown !== "Unusable") this.#tellEnd({ _tag: "Refreshed", held, changes: undefined })
+    if (this.#memory.shown !== "Unusable") this.#tellEnd({ _tag: "Refreshed", held, changes: undefined })
     return "Adopted"
   }
 
   /** Tells the keys of a restored first set, as soon as somebody has looked at them. */
   #tellRestoredKeys(now: Instant.Instant): void {
-    const untold = this.#untold
+    const { untold } = this.#memory
     if (untold === undefined || isPending(untold.jwks)) return
-    this.#untold = undefined
+    this.#memory.untold = undefined
     for (const event of keysChanged(undefined, untold.jwks)) this.#observe(event, now)
   }
 
   #countCommit(held: CacheState.HeldSet): void {
-    this.#commits += 1
-    this.#newestAt = Math.max(this.#newestAt, held.receivedAt.wall)
+    this.#memory.commits += 1
+    this.#memory.newestAt = Math.max(this.#memory.newestAt, held.receivedAt.wall)
   }
 
   // ---------------------------------------------------------------------------
@@ -468,12 +499,20 @@ export class ProviderCache {
   // ---------------------------------------------------------------------------
 
   get #current(): CacheState.CacheState<Flight> {
+    const memory = this.#memory
+    if (memory.version !== this.#version) {
+      // Another request has changed what they share.
+      this.#version = memory.version
+      this.#state.backing.ref.current = CacheState.rebase(SynchronizedRef.getUnsafe(this.#state), memory)
+    }
     return SynchronizedRef.getUnsafe(this.#state)
   }
 
   /** The one write: in the synchronous step that decided it, so no permit of the ref is needed. */
   #set(state: CacheState.CacheState<Flight>): void {
     this.#state.backing.ref.current = state
+    this.#memory.keep(state)
+    this.#version = this.#memory.version
   }
 
   #join(kind: FlightKind, span: Tracer.AnySpan | undefined): Flight {
@@ -492,13 +531,20 @@ export class ProviderCache {
   #begin(kind: FlightKind, span?: Tracer.AnySpan): Flight {
     const now = this.#now()
     const flight = new Flight(now, kind)
+    const other = this.#memory.underWay(now)
+    if (other !== undefined && kind.noCache) other.noCache = true
+    if (other === undefined && this.#environment.isForOneRequest) this.#mark(flight, now)
     if (kind.isWaitedFor) flight.trace.joinedBy(span)
     if (CacheState.heldOf(this.#current) === undefined) this.#look.again()
     this.#isInLine = false
     this.#environment.permits.leaveLine(this.#turn)
     this.#set(CacheState.begin(this.#current, flight))
     this.#show(now)
-    const fiber = this.#environment.fork(flight.trace.around(this.provider, flight.trigger, this.#fly(flight)))
+    const fiber = this.#environment.fork(
+      other === undefined
+        ? flight.trace.around(this.provider, flight.trigger, this.#fly(flight))
+        : this.#follow(flight, other),
+    )
     flight.interrupt = () => fiber.interruptUnsafe()
     fiber.addObserver((exit) => {
       if (flight.isDone) return
@@ -510,6 +556,45 @@ export class ProviderCache {
     return flight
   }
 
+  /** Shows a flight to the other requests. */
+  #mark(flight: Flight, now: Instant.Instant): void {
+    const until = Instant.plus(now, this.provider.settings.retryPolicy.deadline + beatMillis)
+    const mark: FlightMark = { until, aliveAt: now, noCache: flight.noCache, released: false, end: undefined }
+    flight.mark = mark
+    this.#memory.mark = mark
+  }
+
+  #unmark({ mark }: Flight, end: FlightEnd): void {
+    if (mark === undefined) return
+    mark.end ??= end
+    if (this.#memory.mark === mark) this.#memory.mark = undefined
+  }
+
+  /**
+   * Waits for what the flight of another request brings. It looks now and then, since nothing that one request
+   * completes may wake another. Where that request has gone, whoever waits asks again, and may fly himself.
+   */
+  #follow(flight: Flight, other: FlightMark): Effect.Effect<void> {
+    return Effect.gen({ self: this }, function* () {
+      for (let pause = firstGlanceMillis; isAlive(other, this.#now()); pause = Math.min(2 * pause, lastGlanceMillis)) {
+        if (other.released && !flight.released) {
+          flight.release()
+          this.#show(this.#now())
+        }
+        yield* Effect.sleep(pause)
+      }
+      this.#land(flight, other.end ?? { _tag: "Superseded" })
+    })
+  }
+
+  /** The end of a flight that another request has brought. */
+  #land(flight: Flight, end: FlightEnd): void {
+    if (!this.#isCurrent(flight)) return
+    this.#set(CacheState.land(this.#current, flight))
+    this.#show(this.#now())
+    this.#endFlight(flight, end)
+  }
+
   #fly(flight: Flight): Effect.Effect<void> {
     const { tenant } = this.provider
     return revalidate(
@@ -518,7 +603,7 @@ export class ProviderCache {
         provider: this.provider,
         policy: this.#policy,
         held: () => this.held,
-        noCache: () => flight.noCache,
+        noCache: () => flight.noCache || flight.mark?.noCache === true,
         oneAttempt: flight.oneAttempt,
       },
       {
@@ -526,19 +611,19 @@ export class ProviderCache {
           Effect.suspend(() => {
             const permit: PermitRequest = {
               tenant,
-              suspect: this.#lastAttemptTimedOut,
+              suspect: this.#memory.lastAttemptTimedOut,
               isWaitedFor: () => flight.isWaitedFor,
             }
             flight.permit = permit
             return this.#environment.permits.withPermit(permit, attempt)
           }),
-        location: () => this.#location,
+        location: () => this.#memory.location,
         onLocated: (location, failure) => this.#locate(flight, location, failure),
         onAttempt: () => {
-          flight.sentAt = ++this.#sequence
+          flight.sentAt = ++this.#memory.sequence
         },
         onAttemptFailed: ({ reason }) => {
-          this.#lastAttemptTimedOut = isTimeout(reason)
+          this.#memory.lastAttemptTimedOut = isTimeout(reason)
           flight.release()
           if (CacheState.flightOf(this.#current) === flight) this.#show(this.#now())
         },
@@ -557,8 +642,8 @@ export class ProviderCache {
   /** The metadata were asked; with a `failure` the URL that is known stays. */
   #locate(flight: Flight, location: JwksLocation, failure: UnavailableReason | undefined): void {
     if (!this.#isCurrent(flight)) return
-    const previous = this.#location?.jwksUrl
-    this.#location = location
+    const previous = this.#memory.location?.jwksUrl
+    this.#memory.location = location
     if (failure !== undefined) {
       this.observe({ _tag: "RediscoveryFailed", reason: failure, count: location.failures })
     } else if (previous?.href !== location.jwksUrl.href) {
@@ -571,7 +656,7 @@ export class ProviderCache {
   }
 
   #isCurrent(flight: Flight): boolean {
-    return CacheState.flightOf(this.#current) === flight && this.#end === undefined
+    return CacheState.flightOf(this.#current) === flight && (this.#end === undefined || this.#end === "closing")
   }
 
   #defect(): UnavailableReason {
@@ -581,6 +666,11 @@ export class ProviderCache {
   /** The end of a flight: one synchronous step. A late answer changes nothing. */
   #commit(flight: Flight, outcome: Revalidated): void {
     if (!this.#isCurrent(flight)) return
+    const { held } = this
+    // Another request has asked later and was answered first: what this one brings is older.
+    if (flight.sentAt > 0 && flight.sentAt < this.#memory.confirmedAt && held !== undefined) {
+      return this.#land(flight, { _tag: "Refreshed", held, changes: undefined })
+    }
     switch (outcome._tag) {
       case "Updated":
       case "Confirmed":
@@ -597,22 +687,25 @@ export class ProviderCache {
     const { failure } = this.#current
     const before = CacheState.heldOf(this.#current)
     const held = heldAfter(success, before, this.provider.settings.removedKeyGrace, (lifetimeMillis) =>
-      this.#runSync(this.#earlyRefresh(success.receivedAt.wall, lifetimeMillis)),
+      this.#runSync(this.#refreshDelay(success.receivedAt.wall, lifetimeMillis)),
     )
     const changes = changesAfter(success, before)
 
     // What changed is told of keys that are known.
     this.#tellRestoredKeys(now)
-    this.#confirmedAt = flight.sentAt
-    this.#lastAttemptTimedOut = false
-    this.#backoff = undefined
-    this.#counts.refreshes += 1
-    if (success._tag === "Confirmed") this.#counts.notModified += 1
+    const memory = this.#memory
+    memory.confirmedAt = flight.sentAt
+    memory.lastAttemptTimedOut = false
+    memory.backoff = undefined
+    memory.counts.refreshes += 1
+    if (success._tag === "Confirmed") memory.counts.notModified += 1
     if (!answersAlike(success, before)) this.resolving.forgetAbsences()
     this.#countCommit(held)
     this.#set(CacheState.succeed(this.#current, flight, held, success.verdict.keep))
-    if (success.verdict.keep) this.#environment.snapshots.changed(this.snapshotSubject, held)
-    else this.#environment.snapshots.forget(this.snapshotSubject)
+    if (!memory.isGone) {
+      if (success.verdict.keep) this.#environment.snapshots.changed(this.snapshotSubject, held)
+      else this.#environment.snapshots.forget(this.snapshotSubject)
+    }
 
     for (const event of eventsAfter(success, before, held, changes, failure, now, flight.startedAt)) {
       this.#observe(event, now)
@@ -625,23 +718,29 @@ export class ProviderCache {
     this.#endFlight(flight, { _tag: "Refreshed", held, changes })
   }
 
+  #refreshDelay(now: number, lifetimeMillis: number): Effect.Effect<number> {
+    this.#earlyRefresh ??= this.#runSync(stepper(earlyRefresh(this.provider.settings)))
+    return this.#earlyRefresh(now, lifetimeMillis)
+  }
+
   #fail(flight: Flight, { reason, retryAfterMillis }: FetchFailure): void {
     const now = this.#now()
+    const memory = this.#memory
     const count = (this.#current.failure?.count ?? 0) + 1
-    this.#backoff ??= this.#runSync(stepper(backoff))
+    memory.backoff ??= this.#runSync(stepper(backoff))
     // A `Retry-After` holds for every next attempt, also after a `refresh` that failed without one.
     const asked = this.#current.failure?.retryAfterUntil
     const pause = Math.max(retryAfterMillis ?? 0, asked === undefined ? 0 : Instant.remaining(asked, now))
-    const delay = this.#runSync(this.#backoff(now.wall, { retryAfterMillis: pause }))
+    const delay = this.#runSync(memory.backoff(now.wall, { retryAfterMillis: pause }))
     const nextAttemptAt = Instant.plus(now, delay)
     const retryAfterUntil = pause > 0 ? Instant.plus(now, pause) : undefined
-    const memory = Math.max(Math.min(delay, this.provider.settings.negativeCacheTtl), pause)
-    const rememberedUntil = Instant.plus(now, memory)
+    const remembered = Math.max(Math.min(delay, this.provider.settings.negativeCacheTtl), pause)
+    const rememberedUntil = Instant.plus(now, remembered)
 
     // Also an attempt that the deadline cut short.
-    this.#lastAttemptTimedOut = isTimeout(reason)
-    this.#counts.refreshes += 1
-    this.#counts.refreshErrors.set(reason._tag, (this.#counts.refreshErrors.get(reason._tag) ?? 0) + 1)
+    memory.lastAttemptTimedOut = isTimeout(reason)
+    memory.counts.refreshes += 1
+    memory.counts.refreshErrors.set(reason._tag, (memory.counts.refreshErrors.get(reason._tag) ?? 0) + 1)
     this.#set(
       CacheState.fail(this.#current, flight, {
         reason,
@@ -678,6 +777,7 @@ export class ProviderCache {
   }
 
   #endFlight(flight: Flight, end: FlightEnd): void {
+    this.#unmark(flight, end)
     flight.end(end)
     this.#tellEnd(end)
   }

@@ -18,7 +18,8 @@ import { awaited, demanded, type Flight, type FlightEnd, type FlightKind, forced
 import type { Answer, HitSlot } from "./HitSlot.ts"
 import { ask, idOf, mayBeKid, type Question, questionOf, type Said, type Servable } from "./Question.ts"
 import { Refusals } from "./Refusals.ts"
-import { Absences, fullBudget, type KidBudget, takeToken } from "./UnknownKids.ts"
+import type { ProviderMemory } from "./ProviderMemory.ts"
+import { takeToken } from "./UnknownKids.ts"
 
 /** The provider was registered anew or unregistered while somebody waited: ask the registry again. */
 export interface Superseded {
@@ -44,7 +45,8 @@ export interface ResolvingPort {
   /** A set that a flight has just brought, as fresh, whether or not it was kept. */
   readonly freshly: (held: HeldSet) => Servable
   readonly failure: () => Failure | undefined
-  readonly flightUnderWay: () => Flight | undefined
+  /** Whether somebody asks the provider already, in this registry or in one that shares its memory. */
+  readonly isUnderWay: (now: Instant.Instant) => boolean
   /** Where nothing is held, waits for the look for a snapshot, which it begins if need be. */
   readonly looked: () => Effect.Effect<void>
   /** Joins the flight under way or starts one. */
@@ -64,33 +66,23 @@ export interface ResolvingCounts {
 
 export class Resolving {
   readonly #port: ResolvingPort
-  readonly #counts: ResolvingCounts
-  readonly #absences = new Absences()
-  #budget: KidBudget
+  readonly #memory: Pick<ProviderMemory, "absences" | "budget" | "counts" | "refusalReported">
   readonly #refusals: Refusals
-  /** Whether the present lack of tokens, or the present back-off, has been reported. */
-  #refusalReported = false
 
-  constructor(port: ResolvingPort, counts: ResolvingCounts, budget: KidBudget | undefined) {
+  constructor(port: ResolvingPort, memory: ProviderMemory) {
     this.#port = port
-    this.#counts = counts
+    this.#memory = memory
     this.#refusals = new Refusals(port.provider)
-    this.#budget = budget ?? fullBudget(port.provider.settings.kidRefresh, port.now())
-  }
-
-  /** What is left of the unknown-kid budget. */
-  get budget(): KidBudget {
-    return this.#budget
   }
 
   /** A request that was not answered from the set at once, and is counted at this provider. */
   countMiss(): void {
-    this.#counts.misses += 1
+    this.#memory.counts.misses += 1
   }
 
   /** The set changed: what was absent may be there now. */
   forgetAbsences(): void {
-    this.#absences.clear()
+    this.#memory.absences.clear()
   }
 
   /** One key. `again`: the same request, asked anew after a registration; counted once. */
@@ -109,7 +101,7 @@ export class Resolving {
         if (!again) this.#port.slot.count(now.wall, said.answer.stale)
         return said.answer.exit
       }
-      if (!again) this.#counts.misses += 1
+      if (!again) this.#memory.counts.misses += 1
       return said === undefined ? this.#lookAndWait(question) : this.#settle(question, said, now)
     })
   }
@@ -141,7 +133,7 @@ export class Resolving {
         if (!again) this.#port.slot.count(now.wall, servable.answers.stale)
         return servable.answers.jwks
       }
-      if (!again) this.#counts.misses += 1
+      if (!again) this.#memory.counts.misses += 1
       return Effect.flatMap(this.#port.looked(), () => {
         const now = this.#port.now()
         return this.#late(this.#port.servable(now, true)) ?? this.#resolveLate(span, now)
@@ -160,7 +152,7 @@ export class Resolving {
 
   /** The whole set, for somebody who had to wait for it. */
   #late(servable: Servable | undefined): Exit.Exit<ResolvedJwks> | undefined {
-    if (servable?.answers.stale === true) this.#counts.staleMisses += 1
+    if (servable?.answers.stale === true) this.#memory.counts.staleMisses += 1
     return servable?.answers.jwks
   }
 
@@ -198,7 +190,7 @@ export class Resolving {
       if (ended !== undefined) return ended
       if (this.#port.usability(this.#port.now()) !== "Unusable") return Effect.undefined
       const failure = this.#port.failure()
-      if (failure !== undefined && this.#port.flightUnderWay() === undefined) return Effect.succeed(failure.reason)
+      if (failure !== undefined && !this.#port.isUnderWay(this.#port.now())) return Effect.succeed(failure.reason)
       return Effect.flatMap(this.#port.backgroundFlight, (end) => {
         switch (end._tag) {
           case "Refreshed":
@@ -251,11 +243,7 @@ export class Resolving {
     const ended = this.#port.ended()
     if (ended !== undefined) return ended
     const failure = this.#port.failure()
-    if (
-      failure !== undefined &&
-      this.#port.flightUnderWay() === undefined &&
-      !Instant.isOver(failure.rememberedUntil, now)
-    ) {
+    if (failure !== undefined && !this.#port.isUnderWay(now) && !Instant.isOver(failure.rememberedUntil, now)) {
       return Effect.fail(this.#refusals.unavailable(failure.reason, failure.rememberedUntil, now))
     }
     const flight = this.#port.join(awaited, span)
@@ -320,20 +308,20 @@ export class Resolving {
       return Effect.fail(this.#refusals.dropped(question, "InvalidKid"))
     }
     if (this.#port.confirmedAt() > question.askedAt) {
-      this.#absences.remember(idOf(question), now, this.#port.provider.settings.negativeCacheTtl)
+      this.#memory.absences.remember(idOf(question), now, this.#port.provider.settings.negativeCacheTtl)
       return Effect.fail(this.#refusals.absent(question))
     }
-    if (this.#absences.has(idOf(question), now)) return Effect.fail(this.#refusals.absent(question))
-    if (this.#port.flightUnderWay() !== undefined) return this.#look(question, this.#port.join(forced, question.span))
+    if (this.#memory.absences.has(idOf(question), now)) return Effect.fail(this.#refusals.absent(question))
+    if (this.#port.isUnderWay(now)) return this.#look(question, this.#port.join(forced, question.span))
 
     const failure = this.#port.failure()
     if (failure !== undefined && !Instant.isOver(failure.nextAttemptAt, now)) {
       return this.#refuse(question, Instant.remaining(failure.nextAttemptAt, now), now)
     }
-    const token = takeToken(this.#budget, this.#port.provider.settings.kidRefresh, now)
-    this.#budget = token.budget
+    const token = takeToken(this.#memory.budget, this.#port.provider.settings.kidRefresh, now)
+    this.#memory.budget = token.budget
     if (!token.taken) return this.#refuse(question, token.retryAfterMillis, now)
-    this.#refusalReported = false
+    this.#memory.refusalReported = false
     return Effect.tapError(this.#look(question, this.#port.join(forced, question.span)), (error) =>
       Effect.sync(() => {
         if (error._tag === "KeyNotFound") this.#reportUnknown(error, this.#port.now())
@@ -348,8 +336,8 @@ export class Resolving {
   /** The provider can not be asked now: not proven, not remembered. */
   #refuse(question: Question, retryAfterMillis: number, now: Instant.Instant): Effect.Effect<never, KeyNotFound> {
     const error = this.#refusals.unproven(question, retryAfterMillis)
-    if (!this.#refusalReported) this.#reportUnknown(error, now)
-    this.#refusalReported = true
+    if (!this.#memory.refusalReported) this.#reportUnknown(error, now)
+    this.#memory.refusalReported = true
     return Effect.fail(error)
   }
 
@@ -374,7 +362,7 @@ export class Resolving {
     const said = ask(question, servable, this.#port.provider, now)
     if (said._tag === "Absent" && !question.isCountedAsUnknown) {
       question.isCountedAsUnknown = true
-      this.#counts.unknownKids += 1
+      this.#memory.counts.unknownKids += 1
     }
     return said
   }
@@ -385,7 +373,7 @@ export class Resolving {
     said: Said,
     now: Instant.Instant,
   ): Effect.Effect<ResolvedKey, ResolveError | Superseded> {
-    if (said._tag === "Found" && said.answer.stale) this.#counts.staleMisses += 1
+    if (said._tag === "Found" && said.answer.stale) this.#memory.counts.staleMisses += 1
     return this.#settle(question, said, now)
   }
 

@@ -260,8 +260,10 @@ const durationBoundaries = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5,
 
 /** All providers that share one set of labels. */
 class SeriesGroup {
-  /** Who reads, and for which layer. */
-  readonly #readers = new Map<() => ProviderReading, object>()
+  /** Who reads, and for which layers: those that share what is counted read it once. */
+  readonly #readers = new Map<() => ProviderReading, Array<object>>()
+  /** What readers that have gone had counted, in case they come back with it. */
+  readonly #left = new WeakMap<() => ProviderReading, ReadonlyMap<string, number>>()
   /** Layers that hold series without labels. */
   readonly #holders = new Set<object>()
   #isOver = false
@@ -297,29 +299,47 @@ class SeriesGroup {
   }
 
   add(read: () => ProviderReading, holder: object): ProviderMetrics {
-    this.#readers.set(read, holder)
+    const owners = this.#readers.get(read)
+    if (owners === undefined) {
+      this.#readers.set(read, [holder])
+      for (const [name, value] of this.#left.get(read) ?? []) this.#retain(name, -value)
+      this.#left.delete(read)
+    } else {
+      owners.push(holder)
+    }
     if (this.#isSummed) this.#holders.add(holder)
     for (const reason of read().refreshErrors.keys()) this.#openReason(reason)
     return {
       flightEnded: (seconds) => this.#duration.updateUnsafe(seconds, this.#context),
       failedFor: (reason) => this.#openReason(reason),
-      close: () => this.#remove(read),
+      close: () => this.#remove(read, holder),
     }
   }
 
   /** The layer that `holder` stands for is gone. */
   release(holder: object): void {
     this.#holders.delete(holder)
-    for (const [read, owner] of this.#readers) if (owner === holder) this.#remove(read)
+    for (const [read, owners] of this.#readers) {
+      for (const _ of owners.filter((owner) => owner === holder)) this.#remove(read, holder)
+    }
     this.#endIfEmpty()
   }
 
-  #remove(read: () => ProviderReading): void {
-    if (!this.#readers.delete(read)) return
+  #remove(read: () => ProviderReading, holder: object): void {
+    const owners = this.#readers.get(read)
+    const at = owners?.indexOf(holder) ?? -1
+    if (owners === undefined || at < 0) return
+    owners.splice(at, 1)
+    if (owners.length > 0) return
+    this.#readers.delete(read)
     // Series that live on never count backwards.
     const reading = read()
-    for (const { id, value } of counters) this.#retain(id, value(reading))
-    for (const [reason, count] of reading.refreshErrors) this.#retain(`error:${reason}`, count)
+    const left = new Map([
+      ...counters.map(({ id, value }): [string, number] => [id, value(reading)]),
+      ...Array.from(reading.refreshErrors, ([reason, count]): [string, number] => [`error:${reason}`, count]),
+    ])
+    for (const [name, value] of left) this.#retain(name, value)
+    this.#left.set(read, left)
     this.#endIfEmpty()
   }
 

@@ -6,6 +6,7 @@ import * as Result from "effect/Result"
 import { openIdMetadataUrl } from "../http/IssuerMetadata.ts"
 import type { TransportGuards } from "../http/Transport.ts"
 import { InvalidRegistration } from "../JwksError.ts"
+import type { JwksMemory } from "../JwksMemory.ts"
 import {
   defaultSettings,
   type JwksRegistryOptions,
@@ -34,6 +35,7 @@ export interface ResolvedOptions {
   readonly metricLabels: "provider" | "none"
   readonly eventBuffer: number
   readonly userAgent: string
+  readonly memory: JwksMemory | undefined
   readonly snapshots: ResolvedSnapshotOptions
   /** Whether the transport can enforce pins. */
   readonly canPin: boolean
@@ -75,6 +77,7 @@ export const resolveOptions = (
     metricLabels: given.metricLabels ?? "provider",
     eventBuffer: given.eventBuffer ?? 1_024,
     userAgent: given.userAgent ?? "effect-jwks",
+    memory: given.memory,
     snapshots: {
       namespace: given.snapshotNamespace ?? "effect-jwks",
       keys: given.snapshotKey ?? [],
@@ -84,11 +87,25 @@ export const resolveOptions = (
   })
 }
 
+/** The providers that a tenant has. */
+type ProvidersOf = (tenant: string) => ReadonlyArray<Provider>
+
+/** Checks a provider that passed every rule before against the providers that its tenant has now. */
+export const checkNeighbours = (
+  { issuer, provider, tenant }: Provider,
+  options: ResolvedOptions,
+  providersOf: ProvidersOf,
+): Result.Result<void, InvalidRegistration> => {
+  const neighbours = providersOf(tenant).filter((other) => other.provider !== provider)
+  const issues = neighbourIssues(tenant, issuer, options, neighbours)
+  return issues.length > 0 ? refuse(issues) : Result.succeed(undefined)
+}
+
 /** Checks a registration against the registry's options and the providers that its tenant has. */
 export const resolveRegistration = (
   registration: unknown,
   options: ResolvedOptions,
-  providersOf: (tenant: string) => ReadonlyArray<Provider>,
+  providersOf: ProvidersOf,
 ): Result.Result<Provider, InvalidRegistration> => {
   const checked = checkRegistration(registration)
   if (Result.isFailure(checked)) return refuse(checked.failure)
@@ -141,6 +158,10 @@ export const urlPolicyOf = ({ settings }: Provider, options: ResolvedOptions): U
 /** Settings that decide what is fetched from where: a held set outlives only registrations that agree on them. */
 export const transportIdentity = (provider: Provider): string =>
   JSON.stringify([sourceUrl(provider.source).href, provider.issuer, transportSettings(provider)])
+
+/** Everything that decides what becomes of a provider: registrations that agree on it are one. */
+export const registrationIdentity = ({ issuer, settings, source }: Provider, policy: UrlPolicy): string =>
+  JSON.stringify([source, issuer, settings, policy])
 
 /** How it is fetched, from wherever. */
 export const transportSettings = ({ settings, source }: Provider): string =>

@@ -6,6 +6,7 @@ import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
 import * as SchemaTransformation from "effect/SchemaTransformation"
 import * as Struct from "effect/Struct"
+import { JwksMemory } from "../JwksMemory.ts"
 import { JwsAlgorithm } from "../jwk/Jwk.ts"
 import { isSpkiPin } from "../security/SpkiPin.ts"
 import { absoluteUrl } from "../security/UrlPolicy.ts"
@@ -164,6 +165,9 @@ const Options = Schema.Struct({
     /^[A-Za-z0-9_-]{1,32}$/.test(value),
   ),
   unsignedSnapshots: flag,
+  memory: Schema.declare((u: unknown) => u instanceof JwksMemory).annotate({
+    message: "must be what JwksMemory.make() gives",
+  }),
   eventBuffer: integer(1, 1_048_576),
   // RFC 9110 section 5.5: what a header field may hold.
   userAgent: text('must be 1 to 256 printable ASCII characters, such as "shop/1.0"', (value) =>
