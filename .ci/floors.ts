@@ -34,6 +34,7 @@ export const coreFloors: Readonly<Record<string, number>> = {
   "cache/ProviderCache.ts": 4,
   "cache/Resolving.ts": 4,
   "cache/Flight.ts": 4,
+  "cache/FlightMark.ts": 4,
   "cache/FlightOutcome.ts": 4,
   "cache/StatusReport.ts": 4,
   "cache/Question.ts": 4,

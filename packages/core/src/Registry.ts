@@ -16,6 +16,7 @@ import type * as Scope from "effect/Scope"
 import { type AnswersNow, answersNow } from "./AnswersNow.ts"
 import { FetchPermits } from "./cache/FetchPermits.ts"
 import { adopt, mayBeKept } from "./cache/Handover.ts"
+import type { HitSlot } from "./cache/HitSlot.ts"
 import { type CacheEnvironment, ProviderCache, snapshotSubjectOf } from "./cache/ProviderCache.ts"
 import { ProviderMemory } from "./cache/ProviderMemory.ts"
 import { RefreshScheduler } from "./cache/RefreshScheduler.ts"
@@ -165,8 +166,8 @@ class Registry {
     this.#context = context
     this.#clock = environment.clock
     this.#shared = shared
-    this.#tenants = directory?.tenants ?? new Map()
-    this.#slots = directory?.slots ?? new Map()
+    this.#tenants = directory?.tenants ?? new Map<string, Tenant>()
+    this.#slots = directory?.slots ?? new Map<string, HitSlot>()
     this.#isLent = directory !== undefined
   }
 

@@ -4,31 +4,9 @@
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import type { Instant } from "../Instant.ts"
-import type { UnavailableReason } from "../JwksError.ts"
-import type { KeyChanges } from "../Resolved.ts"
-import type { HeldSet } from "./CacheState.ts"
 import type { PermitRequest } from "./FetchPermits.ts"
-import type { FlightMark } from "./ProviderMemory.ts"
+import type { FlightEnd, FlightMark } from "./FlightMark.ts"
 import { FlightTrace, type FlightTrigger } from "./FlightTrace.ts"
-
-/** How a flight ended, for those who waited. */
-export type FlightEnd =
-  | {
-      readonly _tag: "Refreshed"
-      readonly held: HeldSet
-      /** Absent after a 304. */
-      readonly changes: KeyChanges | undefined
-    }
-  | {
-      readonly _tag: "Failed"
-      readonly reason: UnavailableReason
-      /** When the next flight starts by timer. */
-      readonly retryAt: Instant
-      /** When a question without a usable set may start a flight. */
-      readonly askAgainAt: Instant
-    }
-  /** The provider was registered anew, unregistered, or the layer was closed. */
-  | { readonly _tag: "Superseded" }
 
 /** What a flight is for. */
 export interface FlightKind {

@@ -10,11 +10,15 @@ import { judge } from "../jwk/KeyPolicy.ts"
 import type { Provider, ResolvedSettings } from "../Provider.ts"
 import { transportIdentity } from "../registration/Registration.ts"
 import type { Failure, HeldSet } from "./CacheState.ts"
-import type { ResolvingCounts } from "./Resolving.ts"
 import { type KidBudget, rescale } from "./UnknownKids.ts"
 
 /** Numbers that outlive a new registration of the same provider. */
-export interface Counts extends ResolvingCounts {
+export interface Counts {
+  /** Questions that were not answered from the set at once. */
+  misses: number
+  /** Stale answers that were no hits. */
+  staleMisses: number
+  unknownKids: number
   refreshes: number
   notModified: number
   readonly refreshErrors: Map<string, number>

@@ -24,6 +24,7 @@ import { displayUrl, isTimeout, type JwksUnavailable, type UnavailableReason } f
 import type { JwksEventBody } from "../JwksEvent.ts"
 import { isPending, usableKeys } from "../jwk/JudgedLater.ts"
 import type { ProviderReading } from "../metrics/JwksMetrics.ts"
+import { withinMachineTime } from "../persistence/MachineTime.ts"
 import { snapshotId } from "../persistence/SnapshotId.ts"
 import { type Provider, sourceUrl } from "../Provider.ts"
 import type { ProviderStatus } from "../ProviderStatus.ts"
@@ -31,10 +32,11 @@ import type { Freshness } from "../Resolved.ts"
 import type { UrlPolicy } from "../security/UrlPolicy.ts"
 import * as CacheState from "./CacheState.ts"
 import type { FetchPermits, PermitRequest, Turn } from "./FetchPermits.ts"
-import { background, Flight, type FlightEnd, type FlightKind } from "./Flight.ts"
+import { background, Flight, type FlightKind } from "./Flight.ts"
+import { beatMillis, type FlightEnd, type FlightMark, isAlive } from "./FlightMark.ts"
 import { answersAlike, changesAfter, eventsAfter, heldAfter, keysChanged, type Success } from "./FlightOutcome.ts"
 import { type Answers, buildAnswers, type HitSlot, tickMillis, tickOf } from "./HitSlot.ts"
-import { beatMillis, type FlightMark, isAlive, type ProviderMemory } from "./ProviderMemory.ts"
+import type { ProviderMemory } from "./ProviderMemory.ts"
 import { backoff, earlyRefresh, type Stepper, stepper } from "./RefreshDelay.ts"
 import { type RefreshScheduler, ScheduledItem } from "./RefreshScheduler.ts"
 import type { Servable } from "./Question.ts"
@@ -169,7 +171,9 @@ export class ProviderCache {
       if (flight?.mark === undefined || this.#end !== undefined) return Effect.void
       this.#end = "closing"
       this.#environment.permits.leaveLine(this.#turn)
-      return Effect.asVoid(Deferred.await(flight.done))
+      // Its own deadline ends it, but not where the clock stands still.
+      const { deadline } = this.provider.settings.retryPolicy
+      return Effect.asVoid(withinMachineTime(Deferred.await(flight.done), deadline + beatMillis))
     })
   }
 

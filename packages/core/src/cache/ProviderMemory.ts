@@ -8,30 +8,11 @@ import * as Instant from "../Instant.ts"
 import { usableKeys } from "../jwk/JudgedLater.ts"
 import type { ProviderReading } from "../metrics/JwksMetrics.ts"
 import * as CacheState from "./CacheState.ts"
-import type { FlightEnd } from "./Flight.ts"
+import { type FlightMark, isAlive } from "./FlightMark.ts"
 import type { Counts, Handover } from "./Handover.ts"
 import { type Answers, HitSlot } from "./HitSlot.ts"
 import type { BackoffInput, Stepper } from "./RefreshDelay.ts"
 import { Absences, fullBudget, type KidBudget, type KidBudgetLimits } from "./UnknownKids.ts"
-
-/** A flight as those see it who must not wait for what another request does: they look at it now and then. */
-export interface FlightMark {
-  /** It is over then, whatever became of the request that flies it. */
-  readonly until: Instant.Instant
-  /** When that request was last known to be there. */
-  aliveAt: Instant.Instant
-  /** Somebody wants caches on the way to revalidate. */
-  noCache: boolean
-  /** Stale answers may be given. */
-  released: boolean
-  end: FlightEnd | undefined
-}
-
-/** How often a request says that its flight is still under way (milliseconds). */
-export const beatMillis = 250
-
-/** A flight of which nothing was heard for so long has gone with its request. */
-const goneAfterMillis = 1_000
 
 export class ProviderMemory {
   readonly slot = new HitSlot()
@@ -134,7 +115,3 @@ export class ProviderMemory {
     }
   }
 }
-
-/** Whether a flight is under way and its request still there. */
-export const isAlive = ({ aliveAt, end, until }: FlightMark, now: Instant.Instant): boolean =>
-  end === undefined && !Instant.isOver(until, now) && !Instant.isOver(Instant.plus(aliveAt, goneAfterMillis), now)

@@ -14,7 +14,8 @@ import type { JwksEventBody } from "../JwksEvent.ts"
 import type { Provider } from "../Provider.ts"
 import type { RefreshOutcome, ResolvedJwks, ResolvedKey, ResolveKeyOptions } from "../Resolved.ts"
 import type { Failure, HeldSet, Usability } from "./CacheState.ts"
-import { awaited, demanded, type Flight, type FlightEnd, type FlightKind, forced } from "./Flight.ts"
+import { awaited, demanded, type Flight, type FlightKind, forced } from "./Flight.ts"
+import type { FlightEnd } from "./FlightMark.ts"
 import type { Answer, HitSlot } from "./HitSlot.ts"
 import { ask, idOf, mayBeKid, type Question, questionOf, type Said, type Servable } from "./Question.ts"
 import { Refusals } from "./Refusals.ts"
@@ -54,14 +55,6 @@ export interface ResolvingPort {
   /** Has a flight fly in the background, in its turn, and waits for the end of it or of another before it. */
   readonly backgroundFlight: Effect.Effect<FlightEnd>
   readonly observe: (event: JwksEventBody, now: Instant.Instant) => void
-}
-
-/** What resolves count besides hits. */
-export interface ResolvingCounts {
-  misses: number
-  /** Stale answers that were no hits. */
-  staleMisses: number
-  unknownKids: number
 }
 
 export class Resolving {

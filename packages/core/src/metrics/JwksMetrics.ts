@@ -320,7 +320,7 @@ class SeriesGroup {
   release(holder: object): void {
     this.#holders.delete(holder)
     for (const [read, owners] of this.#readers) {
-      for (const _ of owners.filter((owner) => owner === holder)) this.#remove(read, holder)
+      while (owners.includes(holder)) this.#remove(read, holder)
     }
     this.#endIfEmpty()
   }
