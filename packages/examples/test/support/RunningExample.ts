@@ -8,6 +8,10 @@ import * as path from "node:path"
 export interface RunningExample {
   /** Waits until what it wrote matches, and answers with the match. */
   readonly written: (pattern: RegExp) => Promise<RegExpMatchArray>
+  /** What it has written so far. */
+  readonly output: () => string
+  /** Done when it has ended, by itself or not. */
+  readonly ended: Promise<void>
   readonly stop: () => Promise<void>
 }
 
@@ -18,7 +22,17 @@ export const startExample = (
   args: ReadonlyArray<string> = [],
 ): RunningExample => {
   const main = path.join(import.meta.dirname, "../..", folder, "main.ts")
-  const child = spawn(process.execPath, [main, ...args], {
+  return startProgram(process.execPath, [main, ...args], environment)
+}
+
+/** Runs a program; `signal` is what ends it. */
+export const startProgram = (
+  program: string,
+  args: ReadonlyArray<string>,
+  environment: Readonly<Record<string, string>> = {},
+  signal: "SIGTERM" | "SIGKILL" = "SIGTERM",
+): RunningExample => {
+  const child = spawn(program, args, {
     stdio: ["ignore", "pipe", "pipe"],
     env: { ...process.env, FORCE_COLOR: "0", ...environment },
   })
@@ -45,12 +59,14 @@ export const startExample = (
       for (;;) {
         const match = pattern.exec(output)
         if (match !== null) return match
-        if (isOver) throw new Error(`${folder} has ended, and never wrote ${pattern}:\n${output}`)
+        if (isOver) throw new Error(`${program} has ended, and never wrote ${pattern}:\n${output}`)
         await changed.promise
       }
     },
+    output: () => output,
+    ended: closed,
     stop: async () => {
-      child.kill("SIGTERM")
+      child.kill(signal)
       await closed
     },
   }
