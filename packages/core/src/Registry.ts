@@ -180,7 +180,9 @@ class Registry {
   #ownDirectory(): void {
     if (!this.#isLent) return
     this.#isLent = false
-    this.#tenants = new Map(Array.from(this.#tenants, ([name, tenant]) => [name, { ...tenant, entries: new Map(tenant.entries) }]))
+    this.#tenants = new Map(
+      Array.from(this.#tenants, ([name, tenant]) => [name, { ...tenant, entries: new Map(tenant.entries) }]),
+    )
     this.#slots = new Map(this.#slots)
   }
 
