@@ -58,7 +58,7 @@ describe("requests to one isolate", () => {
       expect(complaints(door)).toEqual([])
     }).pipe(Effect.scoped, Effect.runPromise))
 
-  it("go on when the one that fetches is given up by its client", () =>
+  it("go on when the client of the one that fetches has left", () =>
     Effect.gen(function* () {
       const { door, idp, token } = yield* scene()
       const good = yield* token()
@@ -69,8 +69,8 @@ describe("requests to one isolate", () => {
       const asked = yield* fork(crowd(door, many(20, good)))
       leaving.abort()
       yield* Fiber.await(left)
+      yield* idp.faults.release()
       expect(tally(yield* Fiber.join(asked))).toEqual({ 200: 20 })
-      expect(idp.requests).toBe(2)
       expect(complaints(door)).toEqual([])
     }).pipe(Effect.scoped, Effect.runPromise))
 
@@ -96,14 +96,16 @@ describe("requests to one isolate", () => {
     }).pipe(Effect.scoped, Effect.runPromise))
 })
 
+/** A life of so many seconds, to the letter: not clamped to a minute. */
+const livesFor = (life: number): SceneOptions => ({
+  registration: { strictHttp: true, prefetchJitter: 0 },
+  provider: { response: { cacheControl: `max-age=${life}` } },
+})
+
 describe("a refresh", () => {
   it("begins with a request past the refresh point, and ends under waitUntil", () =>
     Effect.gen(function* () {
-      const { door, idp, token } = yield* scene({
-        // To the letter, so that a life of two seconds is one.
-        registration: { strictHttp: true, prefetchJitter: 0 },
-        provider: { response: { cacheControl: "max-age=2" } },
-      })
+      const { door, idp, token } = yield* scene(livesFor(2))
       const good = yield* token()
       expect(yield* knock(door, good)).toMatchObject({ status: 200 })
       yield* idp.keys.rotate()
@@ -123,6 +125,20 @@ describe("a refresh", () => {
       expect(yield* knock(door, yield* token())).toMatchObject({ status: 200 })
       expect(idp.requests).toBe(2)
       expect(complaints(door)).toEqual([])
+    }).pipe(Effect.scoped, Effect.runPromise))
+})
+
+describe("a Worker that forgets waitUntil", () => {
+  it("has the platform throw its refresh away, and the next request begin another", () =>
+    Effect.gen(function* () {
+      const { given, idp, token } = yield* makeScene(livesFor(2))
+      const door = yield* running(() => startWorkerd(given, { isForgetful: true }))
+      const good = yield* token()
+      expect(yield* knock(door, good)).toMatchObject({ status: 200 })
+      yield* idp.faults.hold
+      const again = yield* fork(idp.awaitRequests(3))
+      while (again.pollUnsafe() === undefined) expect(yield* knock(door, good)).toMatchObject({ status: 200 })
+      yield* idp.awaitAbandoned(1)
     }).pipe(Effect.scoped, Effect.runPromise))
 })
 

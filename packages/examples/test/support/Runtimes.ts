@@ -86,6 +86,8 @@ export interface WorkerOptions {
   readonly snapshots?: Readonly<Record<string, string>>
   /** Who answers for its KV namespace: a port of this machine. */
   readonly kvPort?: number
+  /** It does not have the platform wait for what goes on after the response. */
+  readonly isForgetful?: boolean
 }
 
 /** A program, and what it imports from outside. */
@@ -128,7 +130,7 @@ export const bundleWorker = async (snapshots: Readonly<Record<string, string>> =
 /** `worker.ts` on workerd, without a compatibility flag. */
 export const startWorkerd = async (
   options: JwksRegistryOptions,
-  { kvPort, snapshots }: WorkerOptions = {},
+  { isForgetful = false, kvPort, snapshots }: WorkerOptions = {},
 ): Promise<Served> => {
   const directory = await mkdtemp(path.join(tmpdir(), "workerd-"))
   const bindings = [
@@ -150,7 +152,10 @@ const config :Workerd.Config = (
   sockets = [(name = "http", address = "127.0.0.1:0", http = (), service = "main")],
 );
 `
-  await writeFile(path.join(directory, "worker.js"), (await bundleWorker(snapshots)).text)
+  const { text } = await bundleWorker(snapshots)
+  const waiting = /ctx\.waitUntil\(\w+\.dispose\(\)\);/
+  if (!waiting.test(text)) throw new Error("the Worker waits for its end in other words")
+  await writeFile(path.join(directory, "worker.js"), isForgetful ? text.replace(waiting, "") : text)
   await writeFile(path.join(directory, "config.capnp"), config)
   const cpu = process.arch === "arm64" ? "arm64" : "64"
   const platform = process.platform === "win32" ? "windows" : process.platform
