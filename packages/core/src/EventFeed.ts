@@ -14,17 +14,16 @@ interface Numbered {
 }
 
 export class EventFeed {
-  readonly #events: PubSub.PubSub<Numbered>
+  readonly #capacity: number
+  /** Made for the first subscriber: most requests of an edge platform have none, and its buffer is large. */
+  #events: PubSub.PubSub<Numbered> | undefined
+  #isShut = false
   #published = 0
   #dropped = 0
 
-  private constructor(events: PubSub.PubSub<Numbered>) {
-    this.#events = events
-  }
-
   /** A feed whose subscribers may lag behind by so many events. */
-  static make(capacity: number): Effect.Effect<EventFeed> {
-    return Effect.map(PubSub.sliding<Numbered>(capacity), (events) => new EventFeed(events))
+  constructor(capacity: number) {
+    this.#capacity = capacity
   }
 
   /** Events that subscribers have not seen, as far as they have noticed: each counts his own. */
@@ -34,6 +33,7 @@ export class EventFeed {
 
   publish(event: JwksEvent): void {
     this.#published += 1
+    if (this.#events === undefined) return
     const numbered = { number: this.#published, event }
     // Only a full buffer takes an effect, which drops its oldest event.
     if (!PubSub.publishUnsafe(this.#events, numbered)) Effect.runSync(PubSub.publish(this.#events, numbered))
@@ -42,7 +42,7 @@ export class EventFeed {
   /** What happens from now on. */
   readonly stream: Stream.Stream<JwksEvent> = Stream.unwrap(
     Effect.suspend(() =>
-      Effect.map(PubSub.subscribe(this.#events), (subscription) => {
+      Effect.map(Effect.flatMap(this.#opened, PubSub.subscribe), (subscription) => {
         let last = this.#published
         return Stream.map(Stream.fromSubscription(subscription), ({ event, number }) => {
           // Those that came between the subscription and this step are none that were lost.
@@ -54,7 +54,18 @@ export class EventFeed {
     ),
   )
 
+  get #opened(): Effect.Effect<PubSub.PubSub<Numbered>> {
+    if (this.#events !== undefined) return Effect.succeed(this.#events)
+    return Effect.flatMap(PubSub.sliding<Numbered>(this.#capacity), (made) => {
+      const events = (this.#events ??= made)
+      return Effect.as(this.#isShut ? PubSub.shutdown(events) : Effect.void, events)
+    })
+  }
+
   get shutdown(): Effect.Effect<void> {
-    return PubSub.shutdown(this.#events)
+    return Effect.suspend(() => {
+      this.#isShut = true
+      return this.#events === undefined ? Effect.void : PubSub.shutdown(this.#events)
+    })
   }
 }

@@ -31,7 +31,7 @@ const publish = (feed: EventFeed, from: number, to: number) => {
 describe("the feed of events", () => {
   it.effect("gives everything to who keeps up, and counts nothing", () =>
     Effect.gen(function* () {
-      const feed = yield* EventFeed.make(4)
+      const feed = new EventFeed(4)
       publish(feed, 1, 10)
       const { read, seen } = yield* subscribe(feed)
       yield* read
@@ -46,7 +46,7 @@ describe("the feed of events", () => {
 
   it.effect("loses the oldest of who lags behind, and counts them for each", () =>
     Effect.gen(function* () {
-      const feed = yield* EventFeed.make(4)
+      const feed = new EventFeed(4)
       const [one, two] = [yield* subscribe(feed), yield* subscribe(feed)]
       publish(feed, 1, 100)
       yield* one.read
@@ -60,7 +60,7 @@ describe("the feed of events", () => {
 
   it.effect("takes events after its end, and gives them to nobody", () =>
     Effect.gen(function* () {
-      const feed = yield* EventFeed.make(4)
+      const feed = new EventFeed(4)
       yield* feed.shutdown
       publish(feed, 1, 10)
       assert.strictEqual(feed.dropped, 0)
