@@ -171,6 +171,27 @@ describe("Requests at the same time", () => {
   )
 })
 
+describe("A request that was taken for lost", () => {
+  it.effect("puts no late answer in the place of a newer one, nor a late failure", () =>
+    Effect.gen(function* () {
+      const { ask, idp, request } = yield* setUpPlatform({ registration: { retryPolicy: { maxRetries: 0 } } })
+      yield* idp.faults.status(503, { next: 1 })
+      yield* idp.faults.holdNext(1)
+      const slow = yield* request().pipe(Effect.provideService(Clock.Clock, yield* abandoned))
+      const late = yield* asking(slow.resolve())
+      yield* TestClock.adjust("2 seconds")
+      const key = yield* ask()
+      yield* idp.faults.release()
+      yield* settle
+      // It has the set as well, whoever brought it.
+      assert.strictEqual(yield* Fiber.join(late), key)
+      const [status] = yield* Effect.flatMap(request(), ({ registry }) => registry.allStatuses)
+      assert.notProperty(status, "failure")
+      assert.strictEqual(idp.requests, 2)
+    }),
+  )
+})
+
 describe("A refresh between requests", () => {
   const life = { response: { cacheControl: "max-age=600" } }
 
@@ -332,11 +353,11 @@ describe("What requests remember", () => {
     Effect.gen(function* () {
       const { ask, idp, registered, request } = yield* setUpPlatform()
       yield* ask()
-      const moved = yield* request({ providers: [{ ...registered, jwksUrl: `${idp.jwksUrl}?moved` }] })
-      yield* moved.resolve()
-      assert.strictEqual(idp.requests, 2)
       const guarded = yield* request({ allowedDomains: ["test"], providers: [registered] })
       yield* guarded.resolve()
+      assert.strictEqual(idp.requests, 2)
+      const moved = yield* request({ providers: [{ ...registered, jwksUrl: `${idp.jwksUrl}?moved` }] })
+      yield* moved.resolve()
       assert.strictEqual(idp.requests, 3)
     }),
   )
@@ -428,10 +449,10 @@ describe("Snapshots of requests", () => {
       const asked = yield* asking(slow.resolve())
       const admin = yield* request()
       yield* admin.registry.unregister("acme", "idp")
+      yield* admin.end
       yield* idp.faults.release()
       yield* Fiber.join(asked)
       yield* slow.end
-      yield* admin.end
       assert.strictEqual(store.stored.size, 0)
     }),
   )
