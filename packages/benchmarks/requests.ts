@@ -34,8 +34,8 @@ const port = typeof address === "object" && address !== null ? address.port : 0
 
 const quiet = Layer.succeed(References.MinimumLogLevel, "None")
 
-/** One request over a memory that holds the keys of so many providers. */
-const requestOver = async (providers: number): Promise<() => Promise<void>> => {
+/** One request over a memory that holds the keys of so many providers; `anew`: each makes its options itself. */
+const requestOver = async (providers: number, anew = false): Promise<() => Promise<void>> => {
   const options = {
     memory: JwksMemory.make(),
     requireHttps: false,
@@ -47,15 +47,19 @@ const requestOver = async (providers: number): Promise<() => Promise<void>> => {
       requireHttps: false,
     })),
   }
-  const layer = JwksRegistry.layer(options).pipe(
-    Layer.provide([FetchHttpClient.layer, Persistence.layerMemory, JwksMetrics.layerNoop, quiet]),
-  )
+  const layerOf = (given: typeof options) =>
+    JwksRegistry.layer(given).pipe(
+      Layer.provide([FetchHttpClient.layer, Persistence.layerMemory, JwksMetrics.layerNoop, quiet]),
+    )
+  const layer = layerOf(options)
   const warm = ManagedRuntime.make(layer)
   await warm.runPromise(JwksRegistry.warmUp({ timeout: "1 minute" }))
   await warm.dispose()
   const tenant = `tenant-${providers - 1}`
   return async () => {
-    const runtime = ManagedRuntime.make(layer)
+    const runtime = ManagedRuntime.make(
+      anew ? layerOf({ ...options, providers: options.providers.map((one) => ({ ...one })) }) : layer,
+    )
     await runtime.runPromise(JwksRegistry.resolveKey(tenant, "one"))
     await runtime.dispose()
   }
@@ -73,6 +77,8 @@ const contestants: ReadonlyArray<readonly [string, () => Promise<unknown>]> = [
   ["1 provider", await requestOver(1)],
   ["10 providers", await requestOver(10)],
   ["100 providers", await requestOver(100)],
+  ["1 provider, options anew", await requestOver(1, true)],
+  ["10 providers, options anew", await requestOver(10, true)],
 ]
 
 const medians = new Map<string, number>()

@@ -41,6 +41,9 @@
  * ```
  */
 export class JwksMemory {
+  /** Without it any object would be one to the compiler. */
+  readonly _tag = "JwksMemory"
+
   /** A memory that holds nothing yet. */
   static make(): JwksMemory {
     return new JwksMemory()
