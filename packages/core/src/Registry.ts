@@ -77,7 +77,8 @@ export const makeRegistry = Effect.fnUntraced(function* (
   const events = new EventFeed(options.eventBuffer)
   const context = yield* Effect.context<never>()
   const fork = yield* FiberSet.makeRuntime<never, void, never>()
-  const scheduler = new RefreshScheduler()
+  // Most requests of an edge platform have nothing to wait for.
+  const scheduler = new RefreshScheduler(() => fork(scheduler.run))
   const clock = yield* Clock.Clock
   const now = () => Instant.now(clock)
   const seal = prepared?.seal ?? (yield* makeSeal(options.snapshots))
@@ -115,7 +116,6 @@ export const makeRegistry = Effect.fnUntraced(function* (
       Effect.ensuring(Effect.sync(closeSeries)),
     ),
   )
-  fork(scheduler.run)
   if (!seal.outlivesProcess && prepared === undefined) {
     yield* Effect.logInfo("JWKS snapshots will not outlive this process: they do with the option snapshotKey")
   }

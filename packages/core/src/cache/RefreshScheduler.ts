@@ -31,9 +31,18 @@ export class RefreshScheduler {
   /** The deadline that the fiber sleeps for; nothing is earlier while it does not sleep. */
   #sleepingUntil = Number.NEGATIVE_INFINITY
   #wakeUp: () => void = () => {}
+  #begin: (() => void) | undefined
+
+  /** `begin` is called before the first deadline: it has {@link RefreshScheduler.run} run, if nobody else does. */
+  constructor(begin?: () => void) {
+    this.#begin = begin
+  }
 
   /** Sets or moves the deadline of `item` (monotonic milliseconds). */
   schedule(item: ScheduledItem, dueAt: number): void {
+    const begin = this.#begin
+    this.#begin = undefined
+    begin?.()
     item.dueAt = dueAt
     if (item.position < 0) {
       item.position = this.#heap.length
