@@ -6,7 +6,6 @@ import * as Result from "effect/Result"
 import { openIdMetadataUrl } from "../http/IssuerMetadata.ts"
 import type { TransportGuards } from "../http/Transport.ts"
 import { InvalidRegistration } from "../JwksError.ts"
-import type { JwksMemory } from "../JwksMemory.ts"
 import {
   defaultSettings,
   type JwksRegistryOptions,
@@ -35,7 +34,6 @@ export interface ResolvedOptions {
   readonly metricLabels: "provider" | "none"
   readonly eventBuffer: number
   readonly userAgent: string
-  readonly memory: JwksMemory | undefined
   readonly snapshots: ResolvedSnapshotOptions
   /** Whether the transport can enforce pins. */
   readonly canPin: boolean
@@ -77,7 +75,6 @@ export const resolveOptions = (
     metricLabels: given.metricLabels ?? "provider",
     eventBuffer: given.eventBuffer ?? 1_024,
     userAgent: given.userAgent ?? "effect-jwks",
-    memory: given.memory,
     snapshots: {
       namespace: given.snapshotNamespace ?? "effect-jwks",
       keys: given.snapshotKey ?? [],

@@ -50,7 +50,11 @@ export const startProgram = (
       change()
     })
   }
+  // Also where a test ran out of time, and nobody stops it.
+  const end = (): void => void child.kill("SIGKILL")
+  process.once("exit", end)
   const closed = once(child, "close").then(() => {
+    process.off("exit", end)
     isOver = true
     change()
   })
