@@ -4,6 +4,16 @@
 export { JwtVerifier, JwtVerifierLive } from "./JwtVerifier.ts"
 export type { JwtVerifierService } from "./JwtVerifierService.ts"
 export * from "./JwtError.ts"
+export {
+  type BearerChallenge,
+  type BearerError,
+  BearerMissing,
+  bearerOf,
+  challengeFor,
+  type ChallengeOptions,
+  type Unauthorized,
+  type Unavailable,
+} from "./BearerAnswer.ts"
 export { type Abortable, JwksBridge, type KeyFunctionOptions } from "./JwksBridge.ts"
 export type {
   ExpectedIssuer,

@@ -1,0 +1,194 @@
+/**
+ * What stands between a verification and HTTP: the token of an `Authorization` header, and the status and headers that an
+ * error is answered with (RFC 6750 sections 2.1 and 3). Pure, and the same for every framework.
+ */
+import { JwksUnavailable, KeyAmbiguous, KeyNotFound, NotRegistered } from "@effect-jwks/core"
+import * as Schema from "effect/Schema"
+import { isOutage, JwtInvalid, type JwtInvalidReason, retryAfterMillis, type VerifyError } from "./JwtError.ts"
+
+// -----------------------------------------------------------------------------
+// The request
+// -----------------------------------------------------------------------------
+
+/** The scheme without case (RFC 9110 section 11.1), as a whole word, and whatever stands behind its spaces. */
+const bearerScheme = /^bearer(?![!#$%&'*+\-.^_`|~\w]) *(?<rest>.*)$/is
+
+/**
+ * The token of an `Authorization` header (RFC 6750 section 2.1); `undefined` where no bearer token was sent: no header, or
+ * another scheme.
+ *
+ * **Details**
+ *
+ * What stands behind `Bearer` is given as it is, an empty or a doubled one too: a verification refuses it as the token that
+ * it is not.
+ *
+ * **Example**
+ *
+ * ```ts
+ * import { bearerOf } from "@effect-jwks/jwt"
+ *
+ * console.log(bearerOf("bearer a.b.c")) // => a.b.c
+ * console.log(bearerOf("Basic YWRhOg==")) // => undefined
+ * ```
+ */
+export const bearerOf = (authorization: string | null | undefined): string | undefined =>
+  bearerScheme.exec(authorization?.trim() ?? "")?.groups?.["rest"]
+
+/** No bearer token was sent: the answer is a challenge without an error code (RFC 6750 section 3.1). */
+export class BearerMissing extends Schema.TaggedError<BearerMissing>()("BearerMissing", {}) {
+  override get message(): string {
+    return "the request has no bearer token"
+  }
+}
+
+/** What a request with a bearer token may fail with. */
+export type BearerError = VerifyError | BearerMissing
+
+// -----------------------------------------------------------------------------
+// The answer
+// -----------------------------------------------------------------------------
+
+/** What a challenge says beside the error. Characters that no header may hold become `?`. */
+export interface ChallengeOptions {
+  /** What is protected (RFC 9110 section 11.5). Default: `api`, since a challenge needs a parameter. */
+  readonly realm?: string
+  /** Scopes that a token needs here (RFC 6749 section 3.3). */
+  readonly scope?: ReadonlyArray<string>
+  /** URL of the metadata that say where to get a token (RFC 9728 section 5.1). */
+  readonly resourceMetadata?: string
+}
+
+/** The token is missing or wrong. */
+export type Unauthorized = {
+  readonly status: 401
+  readonly headers: { readonly "www-authenticate": string }
+}
+
+/** The provider could not be asked. */
+export type Unavailable = {
+  readonly status: 503
+  /** Whole seconds, at least 1. */
+  readonly headers: { readonly "retry-after": string }
+}
+
+/** How an error is answered. */
+export type BearerChallenge = Unauthorized | Unavailable
+
+/**
+ * The status and the headers that answer an error; `undefined` for one that is about neither token nor provider, such as a
+ * bug or an abort.
+ *
+ * **Details**
+ *
+ * - 503 with `Retry-After`, rounded up to whole seconds, for what {@link isOutage} calls one; 1 second where the error does
+ *   not say when.
+ * - 401 with `WWW-Authenticate` for the rest: without an error code for {@link BearerMissing}, otherwise with
+ *   `error="invalid_token"`.
+ *
+ * `error_description` is one of a few fixed sentences. Nothing from the token, and no name of a tenant or a provider, gets
+ * into a header. The errors of jose's `jwtVerify` are understood, too, by their `code`.
+ *
+ * **Example**
+ *
+ * ```ts
+ * import { BearerMissing, challengeFor } from "@effect-jwks/jwt"
+ *
+ * const { headers, status } = challengeFor(new BearerMissing(), { realm: "orders" })
+ * console.log(status, headers) // => 401 { 'www-authenticate': 'Bearer realm="orders"' }
+ * ```
+ */
+export function challengeFor(error: BearerError, options?: ChallengeOptions): BearerChallenge
+export function challengeFor(error: unknown, options?: ChallengeOptions): BearerChallenge | undefined
+export function challengeFor(error: unknown, options: ChallengeOptions = {}): BearerChallenge | undefined {
+  if (error instanceof BearerMissing) return unauthorized(options)
+  if (!isVerifyError(error)) {
+    const description = joseDescription(error)
+    return description === undefined ? undefined : unauthorized(options, description)
+  }
+  if (!isOutage(error)) return unauthorized(options, describe(error))
+  // "At once" would be tried at once by everybody who waits.
+  const seconds = Math.max(1, Math.ceil((retryAfterMillis(error) ?? 0) / 1_000))
+  return { status: 503, headers: { "retry-after": String(seconds) } }
+}
+
+const isVerifyError = (error: unknown): error is VerifyError =>
+  error instanceof JwtInvalid ||
+  error instanceof JwksUnavailable ||
+  error instanceof KeyNotFound ||
+  error instanceof KeyAmbiguous ||
+  error instanceof NotRegistered
+
+const unauthorized = (options: ChallengeOptions, description?: string): Unauthorized => {
+  const { realm = "api", resourceMetadata, scope } = options
+  const parameters = [
+    ["realm", realm],
+    ["scope", scope?.join(" ")],
+    ["error", description === undefined ? undefined : "invalid_token"],
+    ["error_description", description],
+    ["resource_metadata", resourceMetadata],
+  ] as const
+  const written = parameters.flatMap(([name, value]) => (value === undefined ? [] : [`${name}=${quoted(value)}`]))
+  return { status: 401, headers: { "www-authenticate": `Bearer ${written.join(", ")}` } }
+}
+
+/** A quoted-string (RFC 9110 section 5.6.4) of printable ASCII: no line ends, and nothing that readers disagree on. */
+const quoted = (text: string): string => `"${text.replace(/[^\x20-\x7e]/gu, "?").replace(/["\\]/g, "\\$&")}"`
+
+/** For the client's developer. Whether a tenant or only its issuer is unknown is not his business. */
+const untrusted = "the issuer of the token is not trusted here"
+const expired = "the token has expired"
+const forged = "the signature of the token does not match"
+
+const describe = (error: VerifyError): string => {
+  switch (error._tag) {
+    case "JwtInvalid":
+      return describeKind(error.reason)
+    case "KeyNotFound":
+    case "JwksUnavailable":
+      return "the issuer has no key that fits the token"
+    case "KeyAmbiguous":
+      return "the token does not say which key of its issuer it was signed with"
+    case "NotRegistered":
+      return untrusted
+  }
+}
+
+const describeKind = (reason: JwtInvalidReason): string => {
+  switch (reason._tag) {
+    case "Malformed":
+      return "the token is malformed"
+    case "Algorithm":
+      return "the algorithm of the token is not accepted"
+    case "Signature":
+      return forged
+    case "Expired":
+      return expired
+    case "NotYetValid":
+      return "the token is not valid yet"
+    case "TooOld":
+      return "the token was issued too long ago"
+    case "Audience":
+      return "the token is for another audience"
+    case "Issuer":
+      return untrusted
+    case "Type":
+      return "the token is of another type"
+    case "Claims":
+      return "the claims of the token are not accepted"
+  }
+}
+
+/** Those of jose's codes that blame the token; the others blame keys or the caller. */
+const joseDescriptions: ReadonlyMap<unknown, string> = new Map([
+  ["ERR_JWT_EXPIRED", expired],
+  ["ERR_JWT_CLAIM_VALIDATION_FAILED", "the claims of the token are not accepted"],
+  ["ERR_JWT_INVALID", "the token is malformed"],
+  ["ERR_JWS_INVALID", "the token is malformed"],
+  ["ERR_JWS_SIGNATURE_VERIFICATION_FAILED", forged],
+  ["ERR_JOSE_ALG_NOT_ALLOWED", "the algorithm of the token is not accepted"],
+  ["ERR_JOSE_NOT_SUPPORTED", "the token asks for what is not supported here"],
+])
+
+/** By the code, since an application may have a jose of its own beside ours. */
+const joseDescription = (error: unknown): string | undefined =>
+  error instanceof Error && "code" in error ? joseDescriptions.get(error.code) : undefined
