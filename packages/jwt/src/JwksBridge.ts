@@ -2,23 +2,30 @@
  * The registry for callers without Effect: promises, jose's key function, and an `AbortSignal`.
  */
 import {
+  InvalidRegistration,
   JwksRegistry,
-  type NotRegistered,
+  JwksUnavailable,
+  NotRegistered,
   type ProviderRegistration,
+  type ProviderStatus,
+  type RefreshOutcome,
+  type ResolvedJwks,
   type ResolvedKey,
   type ResolveKeyOptions,
   type WarmUpResult,
 } from "@effect-jwks/core"
 import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
+import * as Context from "effect/Context"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
+import type * as Fiber from "effect/Fiber"
 import type * as Layer from "effect/Layer"
 import * as ManagedRuntime from "effect/ManagedRuntime"
 import * as Result from "effect/Result"
 import type * as Schema from "effect/Schema"
-import type { CryptoKey, FlattenedJWSInput, JWTVerifyGetKey } from "jose"
+import type { CompactJWSHeaderParameters, CryptoKey, FlattenedJWSInput } from "jose"
 import { isAsymmetric, objectIn } from "./internal/CompactJws.ts"
 import { bind } from "./internal/IssuerBinding.ts"
 import { resolveVerifier, type VerifierSettings } from "./internal/Policy.ts"
@@ -27,7 +34,7 @@ import { makeVerify } from "./internal/Verification.ts"
 import { JwtInvalid, type JwtInvalidReason } from "./JwtError.ts"
 import type { JwtVerifierService } from "./JwtVerifierService.ts"
 import type { VerifiedJwt } from "./VerifiedJwt.ts"
-import type { JwtVerifierOptions, VerifyOptions, VerifyOptionsWithClaims } from "./VerifyOptions.ts"
+import type { ExpectedIssuer, JwtVerifierOptions, VerifyOptions, VerifyOptionsWithClaims } from "./VerifyOptions.ts"
 
 /** Ends the wait of one caller, with the signal's reason; the fetch goes on for the others. */
 export interface Abortable {
@@ -38,9 +45,17 @@ export interface Abortable {
 export interface KeyFunctionOptions extends Abortable {
   /** Which provider of the tenant. Default: the one that vouches for the token's `iss`, or the only one. */
   readonly provider?: string
+  /** Whose `iss` is right, where it is not the provider's `issuer`: see `VerifyOptions`. */
+  readonly issuer?: ExpectedIssuer
   /** `false` refuses keys from a set past its lifetime. Default: `true`. */
   readonly allowStale?: boolean
 }
+
+/** jose's `JWTVerifyGetKey` and `CompactVerifyGetKey`; no promise for a key that has been used before. */
+export type KeyFunction = (
+  header: CompactJWSHeaderParameters,
+  token: FlattenedJWSInput,
+) => CryptoKey | Promise<CryptoKey>
 
 /**
  * A registry behind promises.
@@ -48,8 +63,10 @@ export interface KeyFunctionOptions extends Abortable {
  * **Details**
  *
  * Promises are rejected with the same errors that effects fail with: `_tag` tells them apart, and `isOutage` says which of
- * them are 503. Where a usable set is held, the answer is there before the call returns: no timer and no further turn of
- * the event loop lies in between.
+ * them are 503. An aborted call is rejected with the signal's reason, as everywhere on the platform. Where a usable set is
+ * held, the answer is there before the call returns: no timer and no further turn of the event loop lies in between.
+ *
+ * Once it is closed it says what a closed registry says: `JwksUnavailable` with the reason `RegistryClosed`.
  *
  * **Example** (jose's `jwtVerify` with the registry's keys)
  *
@@ -73,30 +90,40 @@ export interface KeyFunctionOptions extends Abortable {
  * await Effect.runPromise(Effect.provide(program, FakeProvider.layer()))
  * ```
  */
-export class JwksBridge<E = never> implements AsyncDisposable {
-  readonly #runtime: ManagedRuntime.ManagedRuntime<JwksRegistry, E>
+export class JwksBridge implements AsyncDisposable {
+  readonly #runtime: ManagedRuntime.ManagedRuntime<JwksRegistry, unknown>
+  readonly #isOurs: boolean
   readonly #settings: VerifierSettings
-  #made: JwtVerifierService["verify"] | undefined
+  #opened: Opened | undefined
+  #isClosed = false
 
-  private constructor(runtime: ManagedRuntime.ManagedRuntime<JwksRegistry, E>, options: JwtVerifierOptions) {
+  private constructor(
+    runtime: ManagedRuntime.ManagedRuntime<JwksRegistry, unknown>,
+    isOurs: boolean,
+    options: JwtVerifierOptions,
+  ) {
     this.#runtime = runtime
+    this.#isOurs = isOurs
     this.#settings = Result.getOrThrow(resolveVerifier(options))
   }
 
   /**
-   * Over a runtime that the application has anyway, and disposes of itself or through the bridge. Throws
+   * Over a runtime that the application has anyway, and disposes of itself: closing the bridge leaves it alone. Throws
    * `InvalidRegistration` for wrong options; they are those of `JwtVerifier.layer`, and `verify` alone reads them.
    */
-  static fromRuntime<E>(
-    runtime: ManagedRuntime.ManagedRuntime<JwksRegistry, E>,
+  static fromRuntime(
+    runtime: ManagedRuntime.ManagedRuntime<JwksRegistry, unknown>,
     options: JwtVerifierOptions = {},
-  ): JwksBridge<E> {
-    return new JwksBridge(runtime, options)
+  ): JwksBridge {
+    return new JwksBridge(runtime, false, options)
   }
 
-  /** Over a layer, such as `NodeJwks.layer(...)`; a layer that fails rejects every call with its error. */
-  static open<E>(layer: Layer.Layer<JwksRegistry, E>, options: JwtVerifierOptions = {}): JwksBridge<E> {
-    return new JwksBridge(ManagedRuntime.make(layer), options)
+  /**
+   * Over a layer, such as `NodeJwks.layer(...)`, which is built by the first call and ends with the bridge. A layer that
+   * fails rejects every call with its error.
+   */
+  static open(layer: Layer.Layer<JwksRegistry, unknown>, options: JwtVerifierOptions = {}): JwksBridge {
+    return new JwksBridge(ManagedRuntime.make(layer), true, options)
   }
 
   /** One key, as `JwksRegistry.resolveKey` has it. */
@@ -105,32 +132,54 @@ export class JwksBridge<E = never> implements AsyncDisposable {
     kid: string | undefined,
     { signal, ...options }: ResolveKeyOptions & Abortable = {},
   ): Promise<ResolvedKey> {
-    return this.#promise(JwksRegistry.resolveKey(tenant, kid, options), signal)
+    return this.#promise(() => JwksRegistry.resolveKey(tenant, kid, options), unavailable(tenant), signal)
+  }
+
+  /** The whole usable set of a provider, as `JwksRegistry.resolve` has it. */
+  getKeys(tenant: string, provider: string, { signal }: Abortable = {}): Promise<ResolvedJwks> {
+    return this.#promise(() => JwksRegistry.resolve(tenant, provider), unavailable(tenant, provider), signal)
   }
 
   /**
    * The key function that jose's `jwtVerify` and `compactVerify` take. A key that has been used before is returned as it is,
    * not as a promise.
    *
+   * **Details**
+   *
+   * A token is tried against the keys of the one provider that vouches for its `iss`. Where the tenant has one provider
+   * that names no issuer, or `provider` says which one, tokens without a trusted `iss` get that far, too: jose's `issuer`
+   * has to judge them. With `provider`, an `iss` that is there still has to be that provider's, if it has one.
+   *
    * **Gotchas**
    *
    * jose checks what its own options say: name `issuer` and `audience` there. It asks for a key once, so a new key under
-   * an old `kid` is found by the next refresh alone; `verify` looks for it.
+   * an old `kid` is found by the next refresh alone, and keys that nothing but a signature tells apart are `KeyAmbiguous`;
+   * `verify` copes with both.
    */
-  keyFor(tenant: string, options: KeyFunctionOptions = {}): JWTVerifyGetKey<CryptoKey> {
+  keyFor(tenant: string, options: KeyFunctionOptions = {}): KeyFunction {
     return ({ alg, kid }, token) => {
       // Before any look-up: a token must not choose a secret, or nothing, to be checked with (RFC 8725 section 3.1).
       if (!isAsymmetric(alg)) {
         const rule = "only asymmetric signatures are accepted (RFC 8725 section 3.1)"
         throw refusal(tenant, { _tag: "Algorithm", alg: String(alg), rule })
       }
+      const toKey = ({ jwk, provider }: ResolvedKey) => {
+        const key = keyOf(jwk, alg)
+        if (!(key instanceof Promise)) return key
+        const rule = "this runtime can not use the provider's key with it"
+        return key.catch(() => {
+          throw refusal(tenant, { _tag: "Algorithm", alg, rule }, provider)
+        })
+      }
       const found = this.#run(
-        Effect.flatMap(providerOf(tenant, token, options.provider), (provider) =>
-          JwksRegistry.resolveKey(tenant, kid, { provider, alg, allowStale: options.allowStale !== false }),
-        ),
+        () =>
+          Effect.flatMap(providerOf(tenant, token, options), (provider) =>
+            JwksRegistry.resolveKey(tenant, kid, { provider, alg, allowStale: options.allowStale !== false }),
+          ),
+        unavailable(tenant, options.provider),
         options.signal,
       )
-      return found instanceof Promise ? found.then(({ jwk }) => keyOf(jwk, alg)) : keyOf(found.jwk, alg)
+      return found instanceof Promise ? found.then(toKey) : toKey(found)
     }
   }
 
@@ -143,62 +192,78 @@ export class JwksBridge<E = never> implements AsyncDisposable {
   verify(tenant: string, token: string, options?: VerifyOptions & Abortable): Promise<VerifiedJwt>
   verify(tenant: string, token: string, options: VerifyOptions & Abortable = {}): Promise<VerifiedJwt> {
     const { signal, ...asked } = options
-    return this.#promise(
-      Effect.flatMap(this.#verifier, (verify) => verify(tenant, token, asked)),
-      signal,
-    )
+    return this.#promise(({ verify }) => verify(tenant, token, asked), unavailable(tenant, options.provider), signal)
   }
 
   /** See `JwksRegistry.register`. */
   register(registration: ProviderRegistration): Promise<void> {
-    return this.#promise(JwksRegistry.register(registration))
+    return this.#promise(
+      () => JwksRegistry.register(registration),
+      Effect.suspend(() => Effect.fail(new InvalidRegistration({ issues: [closedIssue] }))),
+    )
   }
 
   /** See `JwksRegistry.unregister`. */
   unregister(tenant: string, provider: string): Promise<boolean> {
-    return this.#promise(JwksRegistry.unregister(tenant, provider))
+    return this.#promise(() => JwksRegistry.unregister(tenant, provider), Effect.succeed(false))
+  }
+
+  /** See `JwksRegistry.unregisterTenant`. */
+  unregisterTenant(tenant: string): Promise<number> {
+    return this.#promise(() => JwksRegistry.unregisterTenant(tenant), Effect.succeed(0))
+  }
+
+  /** See `JwksRegistry.refresh`. */
+  refresh(tenant: string, provider: string, { signal }: Abortable = {}): Promise<RefreshOutcome> {
+    return this.#promise(() => JwksRegistry.refresh(tenant, provider), unavailable(tenant, provider), signal)
   }
 
   /** See `JwksRegistry.warmUp`. */
   warmUp(options: { readonly timeout: Duration.Input }): Promise<ReadonlyArray<WarmUpResult>> {
-    return this.#promise(JwksRegistry.warmUp(options))
+    return this.#promise(() => JwksRegistry.warmUp(options), Effect.succeed([]))
   }
 
-  /** Disposes of the runtime: timers end, snapshots are written, and whoever waits gets `JwksUnavailable`. */
+  /** See `JwksRegistry.providerStatus`. */
+  providerStatus(tenant: string, provider: string): Promise<ProviderStatus> {
+    return this.#promise(
+      () => JwksRegistry.providerStatus(tenant, provider),
+      Effect.suspend(() => Effect.fail(new NotRegistered({ tenant, provider }))),
+    )
+  }
+
+  /** See `JwksRegistry.allStatuses`. */
+  allStatuses(): Promise<ReadonlyArray<ProviderStatus>> {
+    return this.#promise(() => JwksRegistry.allStatuses, Effect.succeed([]))
+  }
+
+  /**
+   * Takes no more calls. With a layer of its own: timers end, snapshots are written, and whoever waits gets
+   * `JwksUnavailable`. Calls after the first wait for it.
+   */
   close(): Promise<void> {
-    return this.#runtime.dispose()
+    this.#isClosed = true
+    return this.#isOurs ? this.#runtime.dispose() : Promise.resolve()
   }
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.close()
   }
 
-  readonly #verifier: Effect.Effect<JwtVerifierService["verify"], never, JwksRegistry> = Effect.suspend(() =>
-    this.#made !== undefined
-      ? Effect.succeed(this.#made)
-      : Effect.map(
-          Effect.all([JwksRegistry, Clock.Clock]),
-          ([registry, clock]) => (this.#made ??= makeVerify(registry, clock, this.#settings)),
-        ),
-  )
-
-  #promise<A>(effect: Effect.Effect<A, unknown, JwksRegistry>, signal?: AbortSignal): Promise<A> {
-    try {
-      return Promise.resolve(this.#run(effect, signal))
-    } catch (error) {
-      return Promise.reject(toError(error))
-    }
+  #promise<A>(ask: Ask<A>, whenClosed: Effect.Effect<A, unknown>, signal?: AbortSignal): Promise<A> {
+    return new Promise((resolve) => resolve(this.#run(ask, whenClosed, signal)))
   }
 
   /** What an effect gives; at once, where it does not wait. Throws what it fails with. */
-  #run<A>(effect: Effect.Effect<A, unknown, JwksRegistry>, signal: AbortSignal | undefined): A | Promise<A> {
+  #run<A>(ask: Ask<A>, whenClosed: Effect.Effect<A, unknown>, signal: AbortSignal | undefined): A | Promise<A> {
     signal?.throwIfAborted()
-    const fiber = this.#runtime.runFork(effect)
+    const fiber = this.#fork(ask, whenClosed)
     const exit = fiber.pollUnsafe()
     if (exit !== undefined) return valueOf(exit)
     return new Promise<A>((resolve, reject) => {
+      // Nobody reads what the interrupted fiber ends with: the promise is settled before.
       const onAbort = () => {
-        reject(toError(signal?.reason))
+        // oxlint-disable-next-line typescript/prefer-promise-reject-errors -- whatever it is, it is the caller's
+        reject(signal?.reason)
         fiber.interruptUnsafe()
       }
       signal?.addEventListener("abort", onAbort, { once: true })
@@ -209,7 +274,59 @@ export class JwksBridge<E = never> implements AsyncDisposable {
       })
     })
   }
+
+  /** Not on the runtime, which interrupts what runs on it before its registry can tell those who wait that it closes. */
+  #fork<A>(ask: Ask<A>, whenClosed: Effect.Effect<A, unknown>): Fiber.Fiber<A, unknown> {
+    if (this.#isClosed) return Effect.runFork(whenClosed)
+    const opened = this.#opened
+    if (opened !== undefined) return Effect.runForkWith(opened.context)(ask(opened))
+    return Effect.runFork(
+      Effect.matchCauseEffect(this.#runtime.contextEffect, {
+        onSuccess: (context) => {
+          const opened = this.#open(context)
+          return Effect.provideContext(ask(opened), opened.context)
+        },
+        onFailure: (cause) => (this.#hasEnded ? whenClosed : Effect.failCause(cause)),
+      }),
+    )
+  }
+
+  #open(context: Context.Context<JwksRegistry>): Opened {
+    const registry = Context.get(context, JwksRegistry)
+    return (this.#opened ??= {
+      context,
+      verify: makeVerify(registry, Context.get(context, Clock.Clock), this.#settings),
+    })
+  }
+
+  /** Whether the runtime is disposed of, by us or by the application: its build says it with a defect, or is interrupted. */
+  get #hasEnded(): boolean {
+    return this.#isClosed || this.#runtime.scope.state._tag === "Closed"
+  }
 }
+
+/** What there is once the layer is built. */
+interface Opened {
+  readonly context: Context.Context<JwksRegistry>
+  readonly verify: JwtVerifierService["verify"]
+}
+
+/** A question to the registry. */
+type Ask<A> = (opened: Opened) => Effect.Effect<A, unknown, JwksRegistry>
+
+/** As the registry has it for who asks a closed one. */
+const unavailable = (tenant: string, provider?: string): Effect.Effect<never, JwksUnavailable> =>
+  Effect.suspend(() =>
+    Effect.fail(
+      new JwksUnavailable({
+        tenant,
+        ...(provider === undefined ? {} : { provider }),
+        reason: { _tag: "RegistryClosed" },
+      }),
+    ),
+  )
+
+const closedIssue = { field: "registry", rule: "is closed: register with a new one" }
 
 const valueOf = <A>(exit: Exit.Exit<A, unknown>): A => {
   if (Exit.isSuccess(exit)) return exit.value
@@ -219,25 +336,29 @@ const valueOf = <A>(exit: Exit.Exit<A, unknown>): A => {
 /** What is thrown may be anything; errors stay what they are. */
 const toError = (thrown: unknown): Error => (thrown instanceof Error ? thrown : new Error(String(thrown)))
 
-const refusal = (tenant: string, reason: JwtInvalidReason): JwtInvalid => new JwtInvalid({ tenant, reason })
+const refusal = (tenant: string, reason: JwtInvalidReason, provider?: string): JwtInvalid =>
+  new JwtInvalid({ tenant, ...(provider === undefined ? {} : { provider }), reason })
 
 /** Whose keys the token may be tried against. */
 const providerOf = (
   tenant: string,
   { payload }: FlattenedJWSInput,
-  named: string | undefined,
+  { issuer, provider: named }: KeyFunctionOptions,
 ): Effect.Effect<string, JwtInvalid | NotRegistered, JwksRegistry> =>
-  named !== undefined
-    ? Effect.succeed(named)
-    : Effect.flatMap(JwksRegistry.registrations(tenant), (registered) => {
-        const [first, second] = registered
-        // Nobody says whose tokens they are, but there is nobody else.
-        if (first !== undefined && second === undefined && first.issuer === undefined) {
-          return Effect.succeed(first.provider)
-        }
-        const claims = typeof payload === "string" ? objectIn(payload) : undefined
-        return Result.match(bind(tenant, registered, claims ?? {}, {}), {
-          onSuccess: ({ provider }) => Effect.succeed(provider.provider),
-          onFailure: (failure) => Effect.fail(failure._tag === "NotRegistered" ? failure : refusal(tenant, failure)),
-        })
-      })
+  Effect.flatMap(JwksRegistry.registrations(tenant), (registered) => {
+    const claims = (typeof payload === "string" ? objectIn(payload) : undefined) ?? {}
+    const [first, second] = registered
+    const only = second === undefined ? first : undefined
+    const provider = named === undefined ? only : registered.find(({ provider }) => provider === named)
+    // Nobody says whose tokens they are, or this one does not; but the caller knows.
+    const isSilent = provider?.issuer === undefined || (named !== undefined && claims["iss"] === undefined)
+    if (provider !== undefined && issuer === undefined && isSilent) return Effect.succeed(provider.provider)
+    const bound = bind(tenant, registered, claims, {
+      ...(issuer === undefined ? {} : { issuer }),
+      ...(named === undefined ? {} : { provider: named }),
+    })
+    return Result.match(bound, {
+      onSuccess: ({ provider }) => Effect.succeed(provider.provider),
+      onFailure: (failure) => Effect.fail(failure._tag === "NotRegistered" ? failure : refusal(tenant, failure)),
+    })
+  })

@@ -14,7 +14,7 @@ export {
   type Unauthorized,
   type Unavailable,
 } from "./BearerAnswer.ts"
-export { type Abortable, JwksBridge, type KeyFunctionOptions } from "./JwksBridge.ts"
+export { type Abortable, JwksBridge, type KeyFunction, type KeyFunctionOptions } from "./JwksBridge.ts"
 export type {
   ExpectedIssuer,
   JwtProfile,
