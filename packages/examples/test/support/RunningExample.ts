@@ -13,6 +13,8 @@ export interface RunningExample {
   /** Done when it has ended, by itself or not. */
   readonly ended: Promise<void>
   readonly stop: () => Promise<void>
+  /** What it ended with: `null` if it did not end by itself. */
+  readonly exitCode: () => number | null
 }
 
 /** Runs `main.ts` of an example. */
@@ -73,6 +75,7 @@ export const startProgram = (
       child.kill(signal)
       await closed
     },
+    exitCode: () => child.exitCode,
   }
 }
 
