@@ -4,16 +4,19 @@
 import {
   InvalidRegistration,
   JwksRegistry,
+  type JwksRegistryService,
   JwksUnavailable,
   NotRegistered,
   type ProviderRegistration,
   type ProviderStatus,
   type RefreshOutcome,
+  type RegisteredProvider,
   type ResolvedJwks,
   type ResolvedKey,
   type ResolveKeyOptions,
   type WarmUpResult,
 } from "@effect-jwks/core"
+import { registrationsNow, resolveKeyNow } from "@effect-jwks/core/AnswersNow"
 import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
@@ -31,7 +34,7 @@ import { bind } from "./internal/IssuerBinding.ts"
 import { resolveVerifier, type VerifierSettings } from "./internal/Policy.ts"
 import { keyOf } from "./internal/SignatureCheck.ts"
 import { makeVerify } from "./internal/Verification.ts"
-import { JwtInvalid, type JwtInvalidReason } from "./JwtError.ts"
+import { JwtInvalid, type JwtInvalidReason, type VerifyError } from "./JwtError.ts"
 import type { JwtVerifierService } from "./JwtVerifierService.ts"
 import type { VerifiedJwt } from "./VerifiedJwt.ts"
 import type { ExpectedIssuer, JwtVerifierOptions, VerifyOptions, VerifyOptionsWithClaims } from "./VerifyOptions.ts"
@@ -172,9 +175,17 @@ export class JwksBridge implements AsyncDisposable {
         })
       }
       const found = this.#run(
-        () =>
-          Effect.flatMap(providerOf(tenant, token, options), (provider) =>
-            JwksRegistry.resolveKey(tenant, kid, { provider, alg, allowStale: options.allowStale !== false }),
+        ({ registry }) =>
+          Effect.withFiber((fiber) =>
+            Effect.flatMap(
+              registrationsNow(registry, tenant),
+              (registered): Effect.Effect<ResolvedKey, VerifyError> => {
+                const provider = providerOf(tenant, registered, token, options)
+                if (Result.isFailure(provider)) return Effect.fail(provider.failure)
+                const allowStale = options.allowStale !== false
+                return resolveKeyNow(registry, tenant, kid, { provider: provider.success, alg, allowStale }, fiber)
+              },
+            ),
           ),
         unavailable(tenant, options.provider),
         options.signal,
@@ -295,6 +306,7 @@ export class JwksBridge implements AsyncDisposable {
     const registry = Context.get(context, JwksRegistry)
     return (this.#opened ??= {
       context,
+      registry,
       verify: makeVerify(registry, Context.get(context, Clock.Clock), this.#settings),
     })
   }
@@ -308,6 +320,7 @@ export class JwksBridge implements AsyncDisposable {
 /** What there is once the layer is built. */
 interface Opened {
   readonly context: Context.Context<JwksRegistry>
+  readonly registry: JwksRegistryService
   readonly verify: JwtVerifierService["verify"]
 }
 
@@ -342,23 +355,23 @@ const refusal = (tenant: string, reason: JwtInvalidReason, provider?: string): J
 /** Whose keys the token may be tried against. */
 const providerOf = (
   tenant: string,
+  registered: ReadonlyArray<RegisteredProvider>,
   { payload }: FlattenedJWSInput,
   { issuer, provider: named }: KeyFunctionOptions,
-): Effect.Effect<string, JwtInvalid | NotRegistered, JwksRegistry> =>
-  Effect.flatMap(JwksRegistry.registrations(tenant), (registered) => {
-    const claims = (typeof payload === "string" ? objectIn(payload) : undefined) ?? {}
-    const [first, second] = registered
-    const only = second === undefined ? first : undefined
-    const provider = named === undefined ? only : registered.find(({ provider }) => provider === named)
-    // Nobody says whose tokens they are, or this one does not; but the caller knows.
-    const isSilent = provider?.issuer === undefined || (named !== undefined && claims["iss"] === undefined)
-    if (provider !== undefined && issuer === undefined && isSilent) return Effect.succeed(provider.provider)
-    const bound = bind(tenant, registered, claims, {
-      ...(issuer === undefined ? {} : { issuer }),
-      ...(named === undefined ? {} : { provider: named }),
-    })
-    return Result.match(bound, {
-      onSuccess: ({ provider }) => Effect.succeed(provider.provider),
-      onFailure: (failure) => Effect.fail(failure._tag === "NotRegistered" ? failure : refusal(tenant, failure)),
-    })
+): Result.Result<string, JwtInvalid | NotRegistered> => {
+  const claims = (typeof payload === "string" ? objectIn(payload) : undefined) ?? {}
+  const [first, second] = registered
+  const only = second === undefined ? first : undefined
+  const provider = named === undefined ? only : registered.find(({ provider }) => provider === named)
+  // Nobody says whose tokens they are, or this one does not; but the caller knows.
+  const isSilent = provider?.issuer === undefined || (named !== undefined && claims["iss"] === undefined)
+  if (provider !== undefined && issuer === undefined && isSilent) return Result.succeed(provider.provider)
+  const bound = bind(tenant, registered, claims, {
+    ...(issuer === undefined ? {} : { issuer }),
+    ...(named === undefined ? {} : { provider: named }),
   })
+  return Result.mapBoth(bound, {
+    onSuccess: ({ provider }) => provider.provider,
+    onFailure: (failure) => (failure._tag === "NotRegistered" ? failure : refusal(tenant, failure)),
+  })
+}
