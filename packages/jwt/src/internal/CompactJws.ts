@@ -5,6 +5,7 @@ import { allJwsAlgorithms, type JwsAlgorithm } from "@effect-jwks/core"
 import * as Result from "effect/Result"
 import type { JwtInvalidReason } from "../JwtError.ts"
 import type { JwtHeader } from "../VerifiedJwt.ts"
+import { isCanonical } from "./Base64url.ts"
 
 /** What a token says of itself. */
 export interface UnverifiedJwt {
@@ -90,9 +91,18 @@ export class TokenReader {
     if (token.length > this.#maxLength) return malformed(`it is longer than ${this.#maxLength} characters`)
     if (!threeParts.test(token)) return malformed(nameOf(token))
     const firstDot = token.indexOf(".")
+    const lastDot = token.lastIndexOf(".")
+    // A token that was refused, or used up, must not come back in another spelling.
+    if (
+      !isCanonical(token, 0, firstDot) ||
+      !isCanonical(token, firstDot + 1, lastDot) ||
+      !isCanonical(token, lastDot + 1, token.length)
+    ) {
+      return malformed("its parts have bits that belong to no byte (RFC 4648 section 3.5)")
+    }
     const header = this.#headerIn(token.slice(0, firstDot))
     if (Result.isFailure(header)) return Result.fail(header.failure)
-    const payload = objectIn(token.slice(firstDot + 1, token.lastIndexOf(".")))
+    const payload = objectIn(token.slice(firstDot + 1, lastDot))
     return payload === undefined
       ? malformed("its claims are no JSON object (RFC 7519 section 7.2)")
       : Result.succeed({ token, header: header.success, payload })

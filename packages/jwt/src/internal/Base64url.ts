@@ -1,0 +1,16 @@
+/**
+ * Whether base64url text has one spelling (RFC 4648 section 3.5): the bits of its last character that no byte takes are
+ * zero. Decoders skip them, so one signature would have up to 16 spellings, and so would the token.
+ */
+export const isCanonical = (text: string, from: number, to: number): boolean => {
+  switch ((to - from) % 4) {
+    case 0:
+      return true
+    case 2:
+      return "AQgw".includes(text.charAt(to - 1))
+    case 3:
+      return "AEIMQUYcgkosw048".includes(text.charAt(to - 1))
+    default:
+      return false
+  }
+}
