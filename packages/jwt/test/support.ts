@@ -38,6 +38,8 @@ export interface ProviderSetUp {
   readonly name?: string
   readonly provider?: ScriptedProviderOptions
   readonly registration?: Partial<ProviderRegistration>
+  /** Whether it is registered with its issuer. Default: `true`. */
+  readonly vouches?: boolean
   /** What happens to it before it is registered. */
   readonly before?: (provider: IdentityProvider) => Effect.Effect<unknown>
 }
@@ -68,11 +70,18 @@ export const setUpProviders = Effect.fnUntraced(function* (
     Layer.build,
   )
   const registry = Context.get(context, JwksRegistry)
-  for (const [index, { name = "idp", registration }] of providers.entries()) {
+  for (const [index, { name = "idp", registration, vouches = true }] of providers.entries()) {
     const idp = made[index]
     if (idp === undefined) continue
     const { issuer, jwksUrl } = idp
-    yield* registry.register({ tenant: "acme", provider: name, issuer, jwksUrl, prefetchJitter: 0, ...registration })
+    yield* registry.register({
+      tenant: "acme",
+      provider: name,
+      ...(vouches && { issuer }),
+      jwksUrl,
+      prefetchJitter: 0,
+      ...registration,
+    })
   }
   const { verify } = Context.get(context, JwtVerifier)
   return { providers: made, registry, verify }
