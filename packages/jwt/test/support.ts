@@ -3,7 +3,13 @@
  * token gives, and why it is refused.
  */
 import { assert } from "@effect/vitest"
-import { JwksRegistry, type JwksRegistryOptions, type ProviderRegistration } from "@effect-jwks/core"
+import {
+  type Jwk,
+  JwksRegistry,
+  type JwksRegistryOptions,
+  type JwsAlgorithm,
+  type ProviderRegistration,
+} from "@effect-jwks/core"
 import {
   JwtInvalid,
   type JwtInvalidReason,
@@ -24,6 +30,7 @@ import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as TestClock from "effect/testing/TestClock"
+import { check, type Said } from "../src/internal/SignatureCheck.ts"
 import type { Part, Signer } from "./forge.ts"
 import { forge } from "./forge.ts"
 
@@ -142,3 +149,7 @@ export const letTimePass = Effect.forEach(
 
 /** Seconds later. */
 export const after = (seconds: number) => TestClock.setTime(start + seconds * 1_000)
+
+/** What a key says of a token, without anything that `verify` asks before. */
+export const saidOf = (token: string, jwk: Jwk, alg: JwsAlgorithm): Effect.Effect<Said> =>
+  check(token, jwk, alg, Effect.succeed)

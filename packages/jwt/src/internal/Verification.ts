@@ -134,18 +134,16 @@ class Verification {
     candidate: Candidate,
     key: TriedKey,
     orElse: () => Effect.Effect<VerifiedJwt, VerifyError>,
+    ifUnusable: () => Effect.Effect<VerifiedJwt, VerifyError> = () => Effect.fail(unusableKey(candidate)),
   ): Effect.Effect<VerifiedJwt, VerifyError> {
-    const { alg } = candidate.header
-    return check(candidate.token, key.jwk, alg, (said) => {
+    return check(candidate.token, key.jwk, candidate.header.alg, (said) => {
       switch (said) {
         case "Right":
           return Effect.succeed(verifiedWith(candidate, key))
         case "Wrong":
           return orElse()
         case "Unusable":
-          return Effect.fail(
-            refused(candidate, { _tag: "Algorithm", alg, rule: "this runtime can not use the provider's key with it" }),
-          )
+          return ifUnusable()
       }
     })
   }
@@ -177,11 +175,19 @@ class Verification {
     return Effect.flatMap(this.#registry.providerStatus(tenant, provider), ({ freshness = "fresh", keys }) => {
       const byThumbprint = new Map(keys.map(({ jwk, thumbprint }) => [thumbprint, { jwk, thumbprint, freshness }]))
       const tries = Array.from(byThumbprint.values()).filter(({ thumbprint }) => wanted.has(thumbprint))
-      const begin = tries.reduceRight<() => Effect.Effect<VerifiedJwt, VerifyError>>(
-        (rest, key) => () => this.#tryOn(candidate, key, rest),
-        () => Effect.fail(wrongSignature(candidate)),
+      // One that can not be used here says nothing of the others.
+      const begin = tries.reduceRight<(tried: boolean) => Effect.Effect<VerifiedJwt, VerifyError>>(
+        (rest, key) => (tried) =>
+          this.#tryOn(
+            candidate,
+            key,
+            () => rest(true),
+            () => rest(tried),
+          ),
+        (tried) => Effect.fail(tried ? wrongSignature(candidate) : unusableKey(candidate)),
       )
-      return begin()
+      // Where none is left to try, the set has changed meanwhile.
+      return begin(tries.length === 0)
     })
   }
 }
@@ -217,6 +223,11 @@ const refused = ({ provider }: Candidate, reason: JwtInvalidReason): JwtInvalid 
   refusal(provider.tenant, provider.provider, reason)
 
 const wrongSignature = (candidate: Candidate): JwtInvalid => refused(candidate, { _tag: "Signature" })
+
+const unusableKey = (candidate: Candidate): JwtInvalid => {
+  const { alg } = candidate.header
+  return refused(candidate, { _tag: "Algorithm", alg, rule: "this runtime can not use the provider's key with it" })
+}
 
 /** A key that is published for another algorithm is no matter of keys, but of the token's `alg`. */
 const asRefusal = (candidate: Candidate, error: ResolveError): VerifyError => {
