@@ -55,14 +55,16 @@ export interface ProviderSetUp {
 export interface SetUp extends ProviderSetUp {
   readonly verifier?: JwtVerifierOptions
   readonly options?: JwksRegistryOptions
+  /** When it begins, in epoch milliseconds. Default: `start`. */
+  readonly at?: number
 }
 
 /** A verifier over these providers, all of the tenant `acme`. */
 export const setUpProviders = Effect.fnUntraced(function* (
   providers: ReadonlyArray<ProviderSetUp>,
-  { options, verifier = {} }: Pick<SetUp, "options" | "verifier"> = {},
+  { at = start, options, verifier = {} }: Pick<SetUp, "at" | "options" | "verifier"> = {},
 ) {
-  if ((yield* Clock.currentTimeMillis) < start) yield* TestClock.setTime(start)
+  if ((yield* Clock.currentTimeMillis) < at) yield* TestClock.setTime(at)
   const made = yield* Effect.forEach(providers, ({ before, name = "idp", provider }) =>
     ScriptedProvider.make({
       keptRequests: 1_000,
