@@ -125,7 +125,7 @@ describe("a public key is no secret", () => {
           const { reason } = yield* publishing({ ...publicJwk })
           for (const [what, secret] of Object.entries(yield* secretsOf(scheme))) {
             const token = yield* forgeHmac(alg, secret, { alg, kid: "1" }, claims)
-            assert.deepInclude(yield* reason(token), { _tag: "Algorithm", alg }, what)
+            assert.deepStrictEqual(yield* reason(token), expectedOf(alg, "", []), what)
             // The same signature under the key's own algorithm.
             const input = `${encodePart({ alg: scheme, kid: "1" })}.${encodePart(claims)}`
             const renamed = `${input}.${token.slice(token.lastIndexOf(".") + 1)}`
