@@ -401,6 +401,16 @@ describe("defaults of the layer", () => {
     }),
   )
 
+  it.effect("hold as they were when the layer was built, whatever becomes of their lists", () =>
+    Effect.gen(function* () {
+      const audience = ["orders"]
+      const { claims, forge, header, reason } = yield* setUp({ verifier: { audience } })
+      audience[0] = "billing"
+      const token = yield* forge(header, { ...claims, aud: "billing" })
+      assert.deepStrictEqual(yield* reason(token), { _tag: "Audience", expected: ["orders"] })
+    }),
+  )
+
   it.effect("hold for options that are given as undefined", () =>
     Effect.gen(function* () {
       const { claims, forge, header, reason } = yield* setUp({ verifier: { audience: "orders" } })

@@ -93,6 +93,8 @@ const definite = (checked: typeof PolicyOptions.Type): Policy => {
   }
 }
 
+const copyOf = (value: unknown): unknown => (Array.isArray(value) ? Array.from(value) : value)
+
 const invalid = (issues: InvalidRegistration["issues"]) => new InvalidRegistration({ issues })
 
 /** What a layer's options mean. */
@@ -106,7 +108,11 @@ export const resolveVerifier = (options: JwtVerifierOptions): Result.Result<Veri
   Result.mapBoth(checkVerifier(options), {
     onFailure: invalid,
     onSuccess: ({ maxTokenLength = 16_384 }) => {
-      const { maxTokenLength: _, ...defaults } = options
+      const { maxTokenLength: _, ...given } = options
+      // What was checked is what holds, whatever becomes of the caller's lists.
+      const defaults: VerifyPolicy = Object.fromEntries(
+        Object.entries(given).map(([field, value]) => [field, copyOf(value)]),
+      )
       return { defaults, maxTokenLength }
     },
   })
@@ -141,8 +147,6 @@ const isGiven = (given: VerifyPolicy, options: VerifyPolicy): boolean =>
   given.requireExp === options.requireExp &&
   isSame(given.requiredClaims, options.requiredClaims) &&
   given.allowStale === options.allowStale
-
-const copyOf = (value: unknown): unknown => (Array.isArray(value) ? Array.from(value) : value)
 
 /**
  * Policies by what was given, not by the object that it was given in: callers write their options inline, and may change
