@@ -153,12 +153,13 @@ class Verification {
     const asked = { ...question(candidate), notThumbprint: thumbprint }
     return Effect.matchEffect(this.#registry.resolveKey(candidate.provider.tenant, candidate.header.kid, asked), {
       onSuccess: (another) => this.#tryOn(candidate, another, () => Effect.fail(wrongSignature(candidate))),
-      onFailure: (error): Effect.Effect<never, VerifyError> => {
+      onFailure: (error): Effect.Effect<VerifiedJwt, VerifyError> => {
         switch (error._tag) {
           // The key that is published under the kid has spoken, confirmed or not: made-up signatures are no outage.
           case "KeyNotFound":
-          case "KeyAmbiguous":
             return Effect.fail(wrongSignature(candidate))
+          case "KeyAmbiguous":
+            return this.#tryEach(candidate, error)
           case "JwksUnavailable":
           case "NotRegistered":
             return Effect.fail(error)

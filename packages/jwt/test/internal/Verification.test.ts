@@ -56,6 +56,19 @@ describe("a provider publishes a new key under an old kid", () => {
     }),
   )
 
+  it.effect("the first token verifies also where several new keys came under the old kid", () =>
+    Effect.gen(function* () {
+      for (const keepOld of [true, false]) {
+        const { idp, reason, verify, madeUp } = yield* setUpLoaded()
+        yield* idp.keys.rotate({ kid: "1", keepOld })
+        const key = yield* idp.keys.rotate({ kid: "1" })
+        assert.strictEqual((yield* verify(yield* idp.token())).thumbprint, key.thumbprint)
+        assert.strictEqual(idp.requests, 2)
+        assert.deepStrictEqual(yield* reason(madeUp), wrongSignature)
+      }
+    }),
+  )
+
   it.effect("a token of a third key is refused, though there was a second", () =>
     Effect.gen(function* () {
       const { idp, madeUp, reason } = yield* setUpLoaded()
