@@ -3,7 +3,9 @@
  * error is answered with (RFC 6750 sections 2.1 and 3). Pure, and the same for every framework.
  */
 import { JwksUnavailable, KeyAmbiguous, KeyNotFound, NotRegistered } from "@effect-jwks/core"
+import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
+import { type ChallengedError, type ChallengeOptions, challengeText } from "./internal/Challenge.ts"
 import { isOutage, JwtInvalid, type JwtInvalidReason, retryAfterMillis, type VerifyError } from "./JwtError.ts"
 
 // -----------------------------------------------------------------------------
@@ -37,30 +39,58 @@ export const bearerOf = (authorization: string | null | undefined): string | und
 /** No bearer token was sent: the answer is a challenge without an error code (RFC 6750 section 3.1). */
 export class BearerMissing extends Schema.TaggedError<BearerMissing>()("BearerMissing", {}) {
   override get message(): string {
-    return "the request has no bearer token"
+    return describe(this)
+  }
+}
+
+/** The header names the scheme, but what follows is no one token (RFC 6750 section 2.1): 400, `invalid_request`. */
+export class BearerMalformed extends Schema.TaggedError<BearerMalformed>()("BearerMalformed", {}) {
+  override get message(): string {
+    return describe(this)
+  }
+}
+
+/** The token is right, but lacks a scope that is needed: 403, `insufficient_scope`. */
+export class ScopeMissing extends Schema.TaggedError<ScopeMissing>()("ScopeMissing", {
+  /** All that are needed, also those that the token has. */
+  required: Schema.Array(Schema.String),
+}) {
+  override get message(): string {
+    return describe(this)
   }
 }
 
 /** What a request with a bearer token may fail with. */
-export type BearerError = VerifyError | BearerMissing
+export type BearerError = VerifyError | BearerMissing | BearerMalformed | ScopeMissing
+
+/** One token in the alphabet of RFC 6750 section 2.1, as large as headers come: nothing to go back over. */
+const b64token = /^[\w\-.~+/]+=*$/
+
+/**
+ * The token of an `Authorization` header, or why there is none: for answers with 400 where the header is malformed
+ * (RFC 6750 section 3.1), which {@link bearerOf} leaves to the verification and its 401.
+ */
+export const readBearer = (
+  authorization: string | null | undefined,
+): Result.Result<string, BearerMissing | BearerMalformed> => {
+  const rest = bearerOf(authorization)
+  if (rest === undefined) return Result.fail(new BearerMissing())
+  return b64token.test(rest) ? Result.succeed(rest) : Result.fail(new BearerMalformed())
+}
 
 // -----------------------------------------------------------------------------
 // The answer
 // -----------------------------------------------------------------------------
 
-/** What a challenge says beside the error. Characters that no header may hold become `?`. */
-export interface ChallengeOptions {
-  /** What is protected (RFC 9110 section 11.5). Default: `api`, since a challenge needs a parameter. */
-  readonly realm?: string
-  /** Scopes that a token needs here (RFC 6749 section 3.3). */
-  readonly scope?: ReadonlyArray<string>
-  /** URL of the metadata that say where to get a token (RFC 9728 section 5.1). */
-  readonly resourceMetadata?: string
-}
-
 /** The token is missing or wrong. */
 export type Unauthorized = {
   readonly status: 401
+  readonly headers: { readonly "www-authenticate": string }
+}
+
+/** The header is malformed (400), or the token gives too little (403). */
+export type Refused = {
+  readonly status: 400 | 403
   readonly headers: { readonly "www-authenticate": string }
 }
 
@@ -72,7 +102,7 @@ export type Unavailable = {
 }
 
 /** How an error is answered. */
-export type BearerChallenge = Unauthorized | Unavailable
+export type BearerChallenge = Unauthorized | Refused | Unavailable
 
 /**
  * The status and the headers that answer an error; `undefined` for one that is about neither token nor provider, such as a
@@ -82,6 +112,8 @@ export type BearerChallenge = Unauthorized | Unavailable
  *
  * - 503 with `Retry-After`, rounded up to whole seconds, for what {@link isOutage} calls one; 1 second where the error does
  *   not say when.
+ * - 400 with `error="invalid_request"` for {@link BearerMalformed}, and 403 with `error="insufficient_scope"` and the scopes
+ *   that are needed for {@link ScopeMissing}.
  * - 401 with `WWW-Authenticate` for the rest: without an error code for {@link BearerMissing}, otherwise with
  *   `error="invalid_token"`.
  *
@@ -100,47 +132,65 @@ export type BearerChallenge = Unauthorized | Unavailable
 export function challengeFor(error: BearerError, options?: ChallengeOptions): BearerChallenge
 export function challengeFor(error: unknown, options?: ChallengeOptions): BearerChallenge | undefined
 export function challengeFor(error: unknown, options: ChallengeOptions = {}): BearerChallenge | undefined {
-  if (error instanceof BearerMissing) return unauthorized(options)
-  if (!isVerifyError(error)) {
+  if (!isBearerError(error)) {
     const description = joseDescription(error)
-    return description === undefined ? undefined : unauthorized(options, description)
+    return description === undefined ? undefined : unauthorized(options, { code: "invalid_token", description })
   }
-  if (!isOutage(error)) return unauthorized(options, describe(error))
-  // "At once" would be tried at once by everybody who waits.
-  const seconds = Math.max(1, Math.ceil((retryAfterMillis(error) ?? 0) / 1_000))
-  return { status: 503, headers: { "retry-after": String(seconds) } }
+  switch (error._tag) {
+    case "BearerMissing":
+      return unauthorized(options)
+    case "BearerMalformed":
+      return refused(400, options, { code: "invalid_request", description: describe(error) })
+    case "ScopeMissing":
+      return refused(
+        403,
+        { ...options, scope: error.required },
+        { code: "insufficient_scope", description: describe(error) },
+      )
+    default:
+      return isOutage(error)
+        ? { status: 503, headers: { "retry-after": String(retryAfterSeconds(error)) } }
+        : unauthorized(options, { code: "invalid_token", description: describe(error) })
+  }
 }
 
-const isVerifyError = (error: unknown): error is VerifyError =>
+/** Whole seconds; "at once" would be tried at once by everybody who waits. */
+const retryAfterSeconds = (error: VerifyError): number => Math.max(1, Math.ceil((retryAfterMillis(error) ?? 0) / 1_000))
+
+const isBearerError = (error: unknown): error is BearerError =>
+  error instanceof BearerMissing ||
+  error instanceof BearerMalformed ||
+  error instanceof ScopeMissing ||
   error instanceof JwtInvalid ||
   error instanceof JwksUnavailable ||
   error instanceof KeyNotFound ||
   error instanceof KeyAmbiguous ||
   error instanceof NotRegistered
 
-const unauthorized = (options: ChallengeOptions, description?: string): Unauthorized => {
-  const { realm = "api", resourceMetadata, scope } = options
-  const parameters = [
-    ["realm", realm],
-    ["scope", scope?.join(" ")],
-    ["error", description === undefined ? undefined : "invalid_token"],
-    ["error_description", description],
-    ["resource_metadata", resourceMetadata],
-  ] as const
-  const written = parameters.flatMap(([name, value]) => (value === undefined ? [] : [`${name}=${quoted(value)}`]))
-  return { status: 401, headers: { "www-authenticate": `Bearer ${written.join(", ")}` } }
-}
+const unauthorized = (options: ChallengeOptions, error?: ChallengedError): Unauthorized => ({
+  status: 401,
+  headers: { "www-authenticate": challengeText(options, error) },
+})
 
-/** A quoted-string (RFC 9110 section 5.6.4) of printable ASCII: no line ends, and nothing that readers disagree on. */
-const quoted = (text: string): string => `"${text.replace(/[^\x20-\x7e]/gu, "?").replace(/["\\]/g, "\\$&")}"`
+const refused = (status: 400 | 403, options: ChallengeOptions, error: ChallengedError): Refused => ({
+  status,
+  headers: { "www-authenticate": challengeText(options, error) },
+})
 
 /** For the client's developer. Whether a tenant or only its issuer is unknown is not his business. */
 const untrusted = "the issuer of the token is not trusted here"
 const expired = "the token has expired"
 const forged = "the signature of the token does not match"
 
-const describe = (error: VerifyError): string => {
+/** One of a few fixed sentences, without anything from the request. */
+export const describe = (error: BearerError): string => {
   switch (error._tag) {
+    case "BearerMissing":
+      return "no bearer token was sent"
+    case "BearerMalformed":
+      return "the Authorization header does not hold one bearer token"
+    case "ScopeMissing":
+      return "the token does not give the scope that is needed"
     case "JwtInvalid":
       return describeKind(error.reason)
     case "KeyNotFound":

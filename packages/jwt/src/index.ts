@@ -7,13 +7,18 @@ export * from "./JwtError.ts"
 export {
   type BearerChallenge,
   type BearerError,
+  BearerMalformed,
   BearerMissing,
   bearerOf,
   challengeFor,
-  type ChallengeOptions,
+  readBearer,
+  type Refused,
+  ScopeMissing,
   type Unauthorized,
   type Unavailable,
 } from "./BearerAnswer.ts"
+export type { ChallengeOptions } from "./internal/Challenge.ts"
+export { scopesOf } from "./Scopes.ts"
 export { type Abortable, JwksBridge, type KeyFunction, type KeyFunctionOptions } from "./JwksBridge.ts"
 export type {
   ExpectedIssuer,
