@@ -1,0 +1,279 @@
+/**
+ * What a definition of an `HttpApi` says of bearer tokens: the security scheme, the errors of RFC 6750 section 3.1 with their
+ * headers, and the scopes of an endpoint. Servers, typed clients and OpenAPI documents read it; a client's program gets
+ * nothing else with it.
+ */
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as ErrorReporter from "effect/ErrorReporter"
+import * as HttpApiSchema from "effect/http-api/HttpApiSchema"
+import * as HttpApiSecurity from "effect/http-api/HttpApiSecurity"
+import * as OpenApi from "effect/http-api/OpenApi"
+import * as HttpServerRespondable from "effect/http/HttpServerRespondable"
+import * as HttpServerResponse from "effect/http/HttpServerResponse"
+import * as Schema from "effect/Schema"
+import { challengeText } from "./internal/Challenge.ts"
+
+// -----------------------------------------------------------------------------
+// Answers
+// -----------------------------------------------------------------------------
+
+const message = Schema.String.annotate({ description: "One readable sentence; nothing from the token." })
+
+/** Of the header, so a browser on another origin may not see it. */
+const challenge = Schema.optionalKey(Schema.String)
+
+/** A cache that keeps errors of its own accord, as some in front of applications do, would answer others with them. */
+const noStore = { "cache-control": "no-store" } as const
+
+/** Optional for those who read: what is on the wire may be hidden by CORS. */
+const challengeHeaders = {
+  "www-authenticate": Schema.optionalKey(Schema.String),
+  "cache-control": Schema.optionalKey(Schema.String),
+}
+
+interface Answer {
+  readonly headers: { readonly [name: string]: string }
+  readonly body: { readonly [member: string]: unknown }
+}
+
+const respond = (status: number, { body, headers }: Answer) =>
+  Effect.succeed(HttpServerResponse.jsonUnsafe(body, { status, headers }))
+
+const challenged = (challenge: string) => ({ "www-authenticate": challenge, ...noStore })
+
+/** The `Authorization` header does not hold one bearer token: status 400, `invalid_request`. */
+export class MalformedCredentials extends Schema.TaggedError<MalformedCredentials>()("MalformedCredentials", {
+  message,
+  /** `WWW-Authenticate`, where it may be seen. */
+  challenge,
+}) {
+  override readonly [ErrorReporter.ignore] = true;
+  [HttpServerRespondable.symbol]() {
+    return respond(400, malformedAnswer(this))
+  }
+}
+
+const malformedAnswer = ({ challenge, message }: MalformedCredentials) => ({
+  headers: challenged(challenge ?? challengeText({}, { code: "invalid_request", description: message })),
+  body: { _tag: "MalformedCredentials", message } as const,
+})
+
+const Malformed = MalformedCredentials.pipe(
+  HttpApiSchema.encodeToWithHeaders(
+    {
+      body: Schema.TaggedStruct("MalformedCredentials", { message })
+        .annotate({ identifier: "MalformedCredentials", description: "The credentials are malformed." })
+        .pipe(HttpApiSchema.status(400)),
+      headers: challengeHeaders,
+    },
+    {
+      decode: ({ body, headers }) => new MalformedCredentials({ message: body.message, ...challengeIn(headers) }),
+      encode: malformedAnswer,
+    },
+  ),
+)
+
+/** No token (without `error`), or one that is not accepted (`invalid_token`): status 401. */
+export class Unauthenticated extends Schema.TaggedError<Unauthenticated>()("Unauthenticated", {
+  message,
+  error: Schema.optionalKey(Schema.Literal("invalid_token")),
+  /** `WWW-Authenticate`, where it may be seen. */
+  challenge,
+}) {
+  override readonly [ErrorReporter.ignore] = true;
+  [HttpServerRespondable.symbol]() {
+    return respond(401, unauthenticatedAnswer(this))
+  }
+}
+
+const unauthenticatedAnswer = ({ challenge, error, message }: Unauthenticated) => ({
+  headers: challenged(
+    challenge ?? challengeText({}, error === undefined ? undefined : { code: error, description: message }),
+  ),
+  body: { _tag: "Unauthenticated", message, ...(error === undefined ? {} : { error }) } as const,
+})
+
+const NoValidToken = Unauthenticated.pipe(
+  HttpApiSchema.encodeToWithHeaders(
+    {
+      body: Schema.TaggedStruct("Unauthenticated", {
+        message,
+        error: Schema.optionalKey(Schema.Literal("invalid_token")),
+      })
+        .annotate({ identifier: "Unauthenticated", description: "No token, or one that is not accepted." })
+        .pipe(HttpApiSchema.status(401)),
+      headers: challengeHeaders,
+    },
+    {
+      decode: ({ body: { error, message }, headers }) =>
+        new Unauthenticated({ message, ...(error === undefined ? {} : { error }), ...challengeIn(headers) }),
+      encode: unauthenticatedAnswer,
+    },
+  ),
+)
+
+/** The token lacks a scope that is needed: status 403, `insufficient_scope`. */
+export class InsufficientScope extends Schema.TaggedError<InsufficientScope>()("InsufficientScope", {
+  message,
+  /** All that are needed. */
+  scope: Schema.Array(Schema.String),
+  /** `WWW-Authenticate`, where it may be seen. */
+  challenge,
+}) {
+  override readonly [ErrorReporter.ignore] = true;
+  [HttpServerRespondable.symbol]() {
+    return respond(403, scopeAnswer(this))
+  }
+}
+
+const scopeAnswer = ({ challenge, message, scope }: InsufficientScope) => ({
+  headers: challenged(challenge ?? challengeText({ scope }, { code: "insufficient_scope", description: message })),
+  body: { _tag: "InsufficientScope", message, scope } as const,
+})
+
+const TooLittleScope = InsufficientScope.pipe(
+  HttpApiSchema.encodeToWithHeaders(
+    {
+      body: Schema.TaggedStruct("InsufficientScope", { message, scope: Schema.Array(Schema.String) })
+        .annotate({ identifier: "InsufficientScope", description: "The token lacks a scope." })
+        .pipe(HttpApiSchema.status(403)),
+      headers: challengeHeaders,
+    },
+    {
+      decode: ({ body: { message, scope }, headers }) =>
+        new InsufficientScope({ message, scope, ...challengeIn(headers) }),
+      encode: scopeAnswer,
+    },
+  ),
+)
+
+const seconds = Schema.Int.annotate({ description: "When asking again may help, in seconds from now." })
+
+/** The issuer's keys can not be had, so nothing is said of the token: status 503. */
+export class KeysUnavailable extends Schema.TaggedError<KeysUnavailable>()("KeysUnavailable", {
+  message,
+  /** When asking again may help, in whole seconds from now; the header `Retry-After` says the same. */
+  retryAfter: seconds,
+}) {
+  override readonly [ErrorReporter.ignore] = true;
+  [HttpServerRespondable.symbol]() {
+    return respond(503, unavailableAnswer(this))
+  }
+}
+
+const unavailableAnswer = ({ message, retryAfter }: KeysUnavailable) => ({
+  headers: { "retry-after": String(retryAfter), ...noStore },
+  body: { _tag: "KeysUnavailable", message, retryAfter } as const,
+})
+
+const NoKeys = KeysUnavailable.pipe(
+  HttpApiSchema.encodeToWithHeaders(
+    {
+      body: Schema.TaggedStruct("KeysUnavailable", { message, retryAfter: seconds })
+        .annotate({ identifier: "KeysUnavailable", description: "The issuer's keys can not be had." })
+        .pipe(HttpApiSchema.status(503)),
+      headers: {
+        // What stands between may write a date instead.
+        "retry-after": Schema.optionalKey(Schema.String),
+        "cache-control": Schema.optionalKey(Schema.String),
+      },
+    },
+    {
+      decode: ({ body: { message, retryAfter } }) => new KeysUnavailable({ message, retryAfter }),
+      encode: unavailableAnswer,
+    },
+  ),
+)
+
+const challengeIn = (headers: { readonly "www-authenticate"?: string }) =>
+  headers["www-authenticate"] === undefined ? {} : { challenge: headers["www-authenticate"] }
+
+/** How a request is refused. */
+export type BearerAnswer = MalformedCredentials | Unauthenticated | InsufficientScope | KeysUnavailable
+
+// -----------------------------------------------------------------------------
+// Definition
+// -----------------------------------------------------------------------------
+
+/** `Authorization: Bearer <JWT>`. */
+export const bearer: HttpApiSecurity.Http = HttpApiSecurity.bearer.pipe(
+  HttpApiSecurity.annotateMerge(OpenApi.annotations({ format: "JWT" })),
+)
+
+/**
+ * What `HttpApiMiddleware.Service` has to know: the scheme, and the errors with their headers. `BearerAuth.layer` implements
+ * it.
+ *
+ * **Example**
+ *
+ * ```ts
+ * import type { VerifiedJwt } from "@effect-jwks/jwt"
+ * import * as BearerApi from "@effect-jwks/jwt/BearerApi"
+ * import { Context, Schema } from "effect"
+ * import { HttpApi, HttpApiEndpoint, HttpApiGroup, HttpApiMiddleware, OpenApi } from "effect/http-api"
+ *
+ * class CurrentUser extends Context.Service<CurrentUser, VerifiedJwt>()("app/CurrentUser") {}
+ *
+ * class Authorization extends HttpApiMiddleware.Service<Authorization, { provides: CurrentUser }>()(
+ *   "app/Authorization",
+ *   BearerApi.definition,
+ * ) {}
+ *
+ * const Orders = HttpApiGroup.make("orders")
+ *   .add(HttpApiEndpoint.get("list", "/orders", { success: Schema.Array(Schema.String) }))
+ *   .middleware(Authorization)
+ *
+ * const { paths } = OpenApi.fromApi(HttpApi.make("shop").add(Orders))
+ * console.log(paths["/orders"]?.get?.security) // => [ { bearer: [] } ]
+ * ```
+ */
+export const definition = {
+  security: { bearer },
+  error: [Malformed, NoValidToken, TooLittleScope, NoKeys],
+} as const
+
+// -----------------------------------------------------------------------------
+// Scopes
+// -----------------------------------------------------------------------------
+
+/** The scopes that an endpoint or a group needs: those of both. {@link requireScopes} sets it. */
+export const RequiredScopes = Context.Reference<ReadonlyArray<string>>("@effect-jwks/jwt/RequiredScopes", {
+  defaultValue: () => [],
+})
+
+/**
+ * Scopes that a token needs for an endpoint, as annotations: a token that lacks one is answered with 403.
+ *
+ * **Details**
+ *
+ * On a group they are needed for all its endpoints. On an endpoint the OpenAPI document names them, too (OpenAPI 3.1,
+ * Security Requirement Object).
+ *
+ * **Gotchas**
+ *
+ * The middleware asks for them, so they do nothing for an endpoint without it.
+ *
+ * **Example**
+ *
+ * ```ts
+ * import * as BearerApi from "@effect-jwks/jwt/BearerApi"
+ * import { HttpApiEndpoint } from "effect/http-api"
+ *
+ * HttpApiEndpoint.del("cancel", "/orders/:id").annotateMerge(BearerApi.requireScopes("orders:write"))
+ * ```
+ */
+export const requireScopes = (...scopes: readonly [string, ...ReadonlyArray<string>]): Context.Context<never> =>
+  OpenApi.annotations({
+    transform: (operation) => ({ ...operation, ...securedWith(operation["security"], scopes) }),
+  }).pipe(Context.add(RequiredScopes, scopes))
+
+/** Of an operation; a group's tag has no security. */
+const securedWith = (security: unknown, scopes: ReadonlyArray<string>) =>
+  Array.isArray(security)
+    ? {
+        security: security.map((requirement: object) =>
+          "bearer" in requirement ? { ...requirement, bearer: scopes } : requirement,
+        ),
+      }
+    : {}
