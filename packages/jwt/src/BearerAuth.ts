@@ -84,13 +84,19 @@ import type { VerifyOptions, VerifyOptionsWithClaims, VerifyPolicy } from "./Ver
 /** Fixed, or found out for each request: the effect may ask for the request, its route's parameters and its query. */
 export type PerRequest<A, R> = A | Effect.Effect<A, never, R | HttpRouter.Provided>
 
+/** Which tenant a request means, from itself and from the parameters in its route's path. */
+export type TenantOf = (
+  request: HttpServerRequest.HttpServerRequest,
+  params: Readonly<Record<string, string | undefined>>,
+) => string | undefined
+
 /** How requests are judged and refused. */
 export interface BearerAuthOptions<RT, RH> extends Omit<ChallengeOptions, "scope"> {
   /**
    * Whose providers' tokens are accepted: one tenant, or the one that the request names in its path, its host or a header.
-   * Where it names none (`undefined`), no token is accepted.
+   * Where it names none (`undefined`), no token is accepted. An effect may ask services of the application.
    */
-  readonly tenant: string | Effect.Effect<string | undefined, never, RT | HttpRouter.Provided>
+  readonly tenant: string | TenantOf | Effect.Effect<string | undefined, never, RT | HttpRouter.Provided>
   /** Is told of each refusal, with the typed error, which no answer holds: for a counter or an audit. Default: nobody. */
   readonly onRefused?: (error: BearerError) => Effect.Effect<void, never, RH | HttpRouter.Provided>
 }
@@ -107,8 +113,8 @@ export interface WithoutClaims<RV> {
   readonly verify?: PerRequest<VerifyOptions & { readonly claims?: never }, RV>
 }
 
-/** The claims of an identity; `never` where it has more than a `VerifiedJwt`, which nobody would provide. */
-export type ClaimsOf<A> = A extends VerifiedJwt<infer C> ? ([VerifiedJwt<C>] extends [A] ? C : never) : never
+/** The claims of an identity: a `VerifiedJwt` or a part of it; `never` where it has more, which nobody would provide. */
+export type ClaimsOf<A> = A extends { readonly claims: infer C } ? ([VerifiedJwt<C>] extends [A] ? C : never) : never
 
 // -----------------------------------------------------------------------------
 // Model
@@ -244,24 +250,22 @@ const makeGuard = Effect.fnUntraced(function* <I, R>(
   }
 
   return (httpEffect, scopes, answer) =>
-    Effect.matchEffect(
-      Effect.flatMap(HttpServerRequest.HttpServerRequest, ({ headers }) => {
-        const token = readBearer(headers["authorization"])
-        if (Result.isFailure(token)) return Effect.fail<BearerError>(token.failure)
-        const jwt = verified(token.success)
-        return scopes.length === 0 ? jwt : Effect.tap(jwt, (jwt) => lacking(jwt, scopes))
-      }),
-      {
+    Effect.contextWith((context: Context.Context<HttpRouter.Provided>) => {
+      const { headers } = Context.get(context, HttpServerRequest.HttpServerRequest)
+      const token = readBearer(headers["authorization"])
+      if (Result.isFailure(token)) return Effect.flatMap(refuse(token.failure), answer)
+      const jwt = verified(context, token.success)
+      return Effect.matchEffect(scopes.length === 0 ? jwt : Effect.tap(jwt, (jwt) => lacking(jwt, scopes)), {
         onSuccess: (jwt) =>
           Effect.updateContext(httpEffect, (context: Context.Context<HttpRouter.Provided>) =>
             Context.add(context, identity, jwt),
           ),
         onFailure: (error) => Effect.flatMap(refuse(error), answer),
-      },
-    )
+      })
+    })
 })
 
-/** What the application has, where an option asks for it. */
+/** With what the application has, beside what belongs to the request. It copies both contexts, so not for every request. */
 const withServices = <A, E, R>(
   effect: Effect.Effect<A, E, R | HttpRouter.Provided>,
   services: Context.Context<R>,
@@ -270,30 +274,43 @@ const withServices = <A, E, R>(
 
 type Verified = Effect.Effect<VerifiedJwt<unknown>, VerifyError, HttpRouter.Provided>
 
+type Verify = (tenant: string | undefined, token: string) => Verified
+
 /** A token's verification as the options ask for it. */
 const verification = <R>(
   { verify: verifyToken }: JwtVerifierService,
   { tenant, verify = {} }: GuardOptions<R>,
   services: Context.Context<R>,
-): ((token: string) => Verified) => {
-  const verifyAs = (tenant: string, token: string, options: AnyVerifyOptions<R>): Verified => {
-    if (!hasClaims(options)) return verifyToken(tenant, token, options)
+): ((request: Context.Context<HttpRouter.Provided>, token: string) => Verified) => {
+  const verifyAs = (options: AnyVerifyOptions<R>): Verify => {
+    if (!hasClaims(options)) {
+      return (tenant, token) => (tenant === undefined ? nobody : verifyToken(tenant, token, options))
+    }
     const { claims: schema, ...rest } = options
-    return Effect.flatMap(verifyToken(tenant, token, rest), (jwt) => withClaims(jwt, schema, services))
+    return (tenant, token) =>
+      tenant === undefined
+        ? nobody
+        : Effect.flatMap(verifyToken(tenant, token, rest), (jwt) => withClaims(jwt, schema, services))
   }
-  if (typeof tenant === "string" && !Effect.isEffect(verify)) return (token) => verifyAs(tenant, token, verify)
-  const asked = withServices(
-    Effect.all([
-      Effect.isEffect(tenant) ? tenant : Effect.succeed(tenant),
-      Effect.isEffect(verify) ? verify : Effect.succeed(verify),
-    ]),
-    services,
-  )
-  return (token) =>
-    Effect.flatMap(asked, ([tenant, options]): Verified =>
-      tenant === undefined ? Effect.fail(new NotRegistered({ tenant: "" })) : verifyAs(tenant, token, options),
-    )
+  const fixed = Effect.isEffect(verify) ? undefined : verifyAs(verify)
+  const judge: Verify =
+    fixed ??
+    ((tenant, token) =>
+      Effect.flatMap(withServices(Effect.isEffect(verify) ? verify : Effect.succeed(verify), services), (options) =>
+        verifyAs(options)(tenant, token),
+      ))
+  if (typeof tenant === "string") return (_, token) => judge(tenant, token)
+  if (Effect.isEffect(tenant)) {
+    return (_, token) => Effect.flatMap(withServices(tenant, services), (tenant) => judge(tenant, token))
+  }
+  return (context, token) => {
+    const request = Context.get(context, HttpServerRequest.HttpServerRequest)
+    return judge(tenant(request, Context.get(context, HttpRouter.RouteContext).params), token)
+  }
 }
+
+/** The request names no tenant. */
+const nobody: Verified = Effect.fail(new NotRegistered({ tenant: "" }))
 
 const withClaims = <R>(
   jwt: VerifiedJwt,

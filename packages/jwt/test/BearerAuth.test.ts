@@ -362,9 +362,7 @@ describe("an outage", () => {
 })
 
 describe("the tenant", () => {
-  const twoTenants = Effect.fnUntraced(function* <R>(
-    tenant: Effect.Effect<string | undefined, never, R | HttpRouter.Provided>,
-  ) {
+  const twoTenants = Effect.fnUntraced(function* (tenant: BearerAuth.TenantOf) {
     const world = yield* setUp()
     const other = yield* ScriptedProvider.make({ issuer: "https://idp.globex.test" })
     yield* world.registry.register({ tenant: "globex", provider: "idp", issuer: other.issuer, jwksUrl: other.jwksUrl })
@@ -373,7 +371,7 @@ describe("the tenant", () => {
 
   it.effect("may be named by the path, and no other tenant's token gets in", () =>
     Effect.gen(function* () {
-      const { ofTenant, tokenWith, verifier } = yield* twoTenants(Effect.map(HttpRouter.params, ({ tenant }) => tenant))
+      const { ofTenant, tokenWith, verifier } = yield* twoTenants((_, { tenant }) => tenant)
       const route = HttpRouter.add(
         "GET",
         "/:tenant/who",
@@ -389,9 +387,7 @@ describe("the tenant", () => {
 
   it.effect("may be named by a header, and without it nobody gets in", () =>
     Effect.gen(function* () {
-      const { ofTenant, tokenWith, verifier } = yield* twoTenants(
-        Effect.map(HttpServerRequest.HttpServerRequest, ({ headers }) => headers["x-tenant"]),
-      )
+      const { ofTenant, tokenWith, verifier } = yield* twoTenants(({ headers }) => headers["x-tenant"])
       const { ask } = yield* serve(apiLayer(ofTenant.layer(Authorization)).pipe(Layer.provide(verifier)))
       const bearer = yield* tokenWith()
       assert.strictEqual((yield* ask("/orders/mine", { bearer, headers: { "x-tenant": "acme" } })).status, 200)

@@ -36,13 +36,13 @@ export class Authorization extends HttpApiMiddleware.Service<Authorization, { pr
 ) {}
 
 /** An error of the application's own, with a status that we answer with, too. */
-export class NotYours extends Schema.TaggedError<NotYours>()(
+class NotYours extends Schema.TaggedError<NotYours>()(
   "NotYours",
   { id: Schema.String },
   { httpApiStatus: 403 },
 ) {}
 
-export const Orders = HttpApiGroup.make("orders")
+const Orders = HttpApiGroup.make("orders")
   .add(
     HttpApiEndpoint.get("mine", "/orders/mine", { success: Schema.Struct({ sub: Schema.String, visits: Schema.Int }) }),
   )
@@ -60,7 +60,7 @@ export const Orders = HttpApiGroup.make("orders")
   )
   .middleware(Authorization)
 
-export const Public = HttpApiGroup.make("public").add(
+const Public = HttpApiGroup.make("public").add(
   HttpApiEndpoint.get("hello", "/hello", { success: Schema.String }),
 )
 
