@@ -36,11 +36,7 @@ export class Authorization extends HttpApiMiddleware.Service<Authorization, { pr
 ) {}
 
 /** An error of the application's own, with a status that we answer with, too. */
-class NotYours extends Schema.TaggedError<NotYours>()(
-  "NotYours",
-  { id: Schema.String },
-  { httpApiStatus: 403 },
-) {}
+class NotYours extends Schema.TaggedError<NotYours>()("NotYours", { id: Schema.String }, { httpApiStatus: 403 }) {}
 
 const Orders = HttpApiGroup.make("orders")
   .add(
@@ -60,9 +56,7 @@ const Orders = HttpApiGroup.make("orders")
   )
   .middleware(Authorization)
 
-const Public = HttpApiGroup.make("public").add(
-  HttpApiEndpoint.get("hello", "/hello", { success: Schema.String }),
-)
+const Public = HttpApiGroup.make("public").add(HttpApiEndpoint.get("hello", "/hello", { success: Schema.String }))
 
 export const Api = HttpApi.make("orders-api").add(Orders).add(Public)
 
