@@ -3,7 +3,12 @@
  */
 import { once } from "node:events"
 import { createServer } from "node:http"
-import type { TenantKeys } from "./tokens.ts"
+
+/** A tenant's key set, as it is published. */
+export interface PublishedKeys {
+  readonly tenant: string
+  readonly keys: ReadonlyArray<object>
+}
 
 /** Where the key sets are served. */
 export interface Upstream {
@@ -15,7 +20,7 @@ export interface Upstream {
 }
 
 /** Serves each key set under its tenant's path on 127.0.0.1, with a day to live. */
-export const serve = async (tenants: ReadonlyArray<TenantKeys>): Promise<Upstream> => {
+export const serve = async (tenants: ReadonlyArray<PublishedKeys>): Promise<Upstream> => {
   const bodies = new Map(tenants.map(({ keys, tenant }) => [pathOf(tenant), JSON.stringify({ keys })]))
   let requests = 0
   const server = createServer((request, response) => {
