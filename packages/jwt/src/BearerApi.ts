@@ -260,7 +260,7 @@ export const RequiredScopes = Context.Reference<ReadonlyArray<string>>("@effect-
  * import * as BearerApi from "@effect-jwks/jwt/BearerApi"
  * import { HttpApiEndpoint } from "effect/http-api"
  *
- * HttpApiEndpoint.del("cancel", "/orders/:id").annotateMerge(BearerApi.requireScopes("orders:write"))
+ * HttpApiEndpoint.delete("cancel", "/orders/:id").annotateMerge(BearerApi.requireScopes("orders:write"))
  * ```
  */
 export const requireScopes = (...scopes: readonly [string, ...ReadonlyArray<string>]): Context.Context<never> =>
