@@ -41,7 +41,7 @@ const small: Size = { tenants: 2, keysEach: 1, tokensEach: 2, warmUpRounds: 1, r
 /** Kept busy at the same time. */
 const connections = 32
 
-/** How far the median of paired ratios was off 1 when the same server took both turns. */
+/** What noise may take from a median of paired ratios before it counts as slower. */
 const margin = 0.02
 
 // -----------------------------------------------------------------------------
