@@ -134,8 +134,10 @@ describe("make", () => {
       "types/Other",
       BearerApi.definition,
     ) {}
+    // @effect-diagnostics missingEffectContext:off
     // @ts-expect-error Other provides AnyUser
     auth.layer(Other)
+    // @effect-diagnostics missingEffectContext:error
   })
 
   it("gives its part to a middleware with another scheme or another error", () => {
