@@ -52,9 +52,10 @@ import * as HttpRouter from "effect/http/HttpRouter"
 import * as HttpServerRequest from "effect/http/HttpServerRequest"
 import * as HttpServerRespondable from "effect/http/HttpServerRespondable"
 import type { HttpServerResponse } from "effect/http/HttpServerResponse"
+import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
 import * as Result from "effect/Result"
-import type * as Schema from "effect/Schema"
+import * as Schema from "effect/Schema"
 import * as Struct from "effect/Struct"
 import type { unhandled } from "effect/Types"
 import { type BearerError, challengeFor, describe, readBearer, ScopeMissing } from "./BearerAnswer.ts"
@@ -287,10 +288,17 @@ const verification = <R>(
       return (tenant, token) => (tenant === undefined ? nobody : verifyToken(tenant, token, options))
     }
     const { claims: schema, ...rest } = options
+    const decode = Schema.decodeUnknownEffect(schema)
     return (tenant, token) =>
       tenant === undefined
         ? nobody
-        : Effect.flatMap(verifyToken(tenant, token, rest), (jwt) => withClaims(jwt, schema, services))
+        : Effect.flatMap(verifyToken(tenant, token, rest), (jwt) => {
+            // Most schemas answer at once; the others, and refusals, are worth a way round.
+            const claims = decode(jwt.payload)
+            return Exit.isExit(claims) && Exit.isSuccess(claims)
+              ? Effect.succeed({ ...jwt, claims: claims.value })
+              : withClaims(jwt, schema, services)
+          })
   }
   const fixed = Effect.isEffect(verify) ? undefined : verifyAs(verify)
   const judge: Verify =
@@ -318,7 +326,7 @@ const withClaims = <R>(
   services: Context.Context<R>,
 ): Effect.Effect<VerifiedJwt<unknown>, JwtInvalid> =>
   Effect.mapBoth(
-    // Not merged into the request's: that copies both, for each request, and few schemas ask for a service.
+    // Not merged into the request's context: that copies both, for each request.
     Effect.updateContext(decodeClaims(schema, jwt.payload), () => services),
     {
       onSuccess: (claims) => ({ ...jwt, claims }),

@@ -2,7 +2,7 @@
  * A protected API and a protected route: who gets through, with which identity, and what the others are told.
  */
 import { assert, describe, it } from "@effect/vitest"
-import { type BearerError, JwtInvalid } from "@effect-jwks/jwt"
+import { type BearerError, JwtInvalid, type VerifiedJwt } from "@effect-jwks/jwt"
 import * as BearerApi from "@effect-jwks/jwt/BearerApi"
 import * as BearerAuth from "@effect-jwks/jwt/BearerAuth"
 import { ScriptedProvider } from "@effect-jwks/testing"
@@ -13,6 +13,8 @@ import * as HttpRouter from "effect/http/HttpRouter"
 import * as HttpServerRequest from "effect/http/HttpServerRequest"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
 import * as Layer from "effect/Layer"
+import * as Schema from "effect/Schema"
+import * as SchemaTransformation from "effect/SchemaTransformation"
 import * as TestClock from "effect/testing/TestClock"
 import * as Tracer from "effect/Tracer"
 import {
@@ -418,6 +420,41 @@ describe("the tenant", () => {
       const bearer = yield* tokenWith()
       assert.strictEqual((yield* ask("/who", { bearer, headers: { host: "acme.orders.test" } })).status, 200)
       assert.strictEqual((yield* ask("/who", { bearer, headers: { host: "globex.orders.test" } })).status, 401)
+    }),
+  )
+})
+
+describe("a schema that asks a service", () => {
+  it.effect("finds it where the layer was built", () =>
+    Effect.gen(function* () {
+      class Names extends Context.Service<Names, { readonly of: (sub: string) => string }>()("test/Names") {}
+      const Named = Schema.Struct({
+        sub: Schema.String.pipe(
+          Schema.decodeTo(
+            Schema.String,
+            SchemaTransformation.transformEffect({
+              decode: (sub) => Effect.map(Names, (names) => names.of(sub)),
+              encode: Effect.succeed,
+            }),
+          ),
+        ),
+      })
+      class NamedUser extends Context.Service<NamedUser, VerifiedJwt<typeof Named.Type>>()("test/NamedUser") {}
+      const named = BearerAuth.make(NamedUser, { tenant: "acme", verify: { audience: "orders", claims: Named } })
+      const { tokenWith, verifier } = yield* setUp()
+      const { ask } = yield* serve(
+        HttpRouter.add(
+          "GET",
+          "/name",
+          Effect.map(NamedUser, ({ claims }) => HttpServerResponse.text(claims.sub)),
+        ).pipe(
+          Layer.provide(named.routes().layer),
+          Layer.provide(verifier),
+          Layer.provide(Layer.succeed(Names, { of: (sub) => `the name of ${sub}` })),
+        ),
+      )
+      const response = yield* ask("/name", { bearer: yield* tokenWith() })
+      assert.strictEqual(yield* Effect.promise(() => response.text()), "the name of ada")
     }),
   )
 })
