@@ -3,12 +3,13 @@
  * sandbox may be frozen at once.
  */
 import { JwksMemory, JwksMetrics, JwksRegistry } from "@effect-jwks/core"
+import { JwtVerifierLive } from "@effect-jwks/jwt"
 import * as Effect from "effect/Effect"
 import * as FetchHttpClient from "effect/http/FetchHttpClient"
 import * as Layer from "effect/Layer"
 import * as Persistence from "effect/persistence/Persistence"
 import { answer } from "./guard.ts"
-import { optionsOf, trustedIn } from "./settings.ts"
+import { optionsOf, tenantIn } from "./settings.ts"
 
 /** What is used of the event of a function URL. */
 interface Invocation {
@@ -17,13 +18,18 @@ interface Invocation {
 
 const options = { ...optionsOf(process.env), memory: JwksMemory.make() }
 
-const JwksLive = JwksRegistry.layer(options).pipe(
+const JwtLive = JwtVerifierLive.pipe(
+  Layer.provide(JwksRegistry.layer(options)),
   Layer.provide([FetchHttpClient.layer, Persistence.layerMemory, JwksMetrics.layerNoop]),
 )
 
 /** Answers one invocation. */
 export const handler = async ({ headers }: Invocation) => {
   const request = new Request("https://lambda.invalid/", { headers })
-  const response = await Effect.runPromise(Effect.provide(answer(request, trustedIn(options)), JwksLive))
-  return { statusCode: response.status, body: await response.text() }
+  const response = await Effect.runPromise(Effect.provide(answer(request, tenantIn(options)), JwtLive))
+  return {
+    statusCode: response.status,
+    headers: Object.fromEntries(response.headers),
+    body: await response.text(),
+  }
 }

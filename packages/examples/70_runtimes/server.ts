@@ -7,17 +7,19 @@
  * With `PORT` Bun listens elsewhere, Deno with `--port`.
  */
 import { JwksMetrics, JwksRegistry } from "@effect-jwks/core"
+import { JwtVerifierLive } from "@effect-jwks/jwt"
 import * as FetchHttpClient from "effect/http/FetchHttpClient"
 import * as Layer from "effect/Layer"
 import * as ManagedRuntime from "effect/ManagedRuntime"
 import * as Persistence from "effect/persistence/Persistence"
 import { answer } from "./guard.ts"
-import { optionsOf, trustedIn } from "./settings.ts"
+import { optionsOf, tenantIn } from "./settings.ts"
 
 const options = optionsOf(process.env)
 
 const runtime = ManagedRuntime.make(
-  JwksRegistry.layer(options).pipe(
+  JwtVerifierLive.pipe(
+    Layer.provide(JwksRegistry.layer(options)),
     Layer.provide([FetchHttpClient.layer, Persistence.layerMemory, JwksMetrics.layerNoop]),
   ),
 )
@@ -25,7 +27,7 @@ const runtime = ManagedRuntime.make(
 const server = {
   hostname: "127.0.0.1",
   port: Number(process.env["PORT"] ?? 8787),
-  fetch: (request: Request): Promise<Response> => runtime.runPromise(answer(request, trustedIn(options))),
+  fetch: (request: Request): Promise<Response> => runtime.runPromise(answer(request, tenantIn(options))),
 }
 
 // Both runtimes serve what a module exports as its default.

@@ -2,7 +2,6 @@
  * What the programs of this folder are told from outside.
  */
 import type { JwksRegistryOptions } from "@effect-jwks/core"
-import type { Trusted } from "./guard.ts"
 
 /** As variables of the environment, or as the bindings of a Worker. */
 export interface Environment {
@@ -14,9 +13,5 @@ export interface Environment {
 export const optionsOf = ({ JWKS_OPTIONS = "{}" }: Environment): JwksRegistryOptions =>
   JSON.parse(JWKS_OPTIONS) as JwksRegistryOptions
 
-/** Whose tokens are let in: those of the first provider. */
-export const trustedIn = ({ providers: [first] = [] }: JwksRegistryOptions): Trusted => ({
-  tenant: first?.tenant ?? "",
-  provider: first?.provider ?? "",
-  issuer: first?.issuer ?? "",
-})
+/** Whose tokens are let in: those of the providers of the first one's tenant. */
+export const tenantIn = ({ providers: [first] = [] }: JwksRegistryOptions): string => first?.tenant ?? ""

@@ -3,11 +3,12 @@
  * under `waitUntil`, and no request waits for another's I/O.
  */
 import { JwksMemory, JwksMetrics, JwksRegistry, type JwksRegistryOptions } from "@effect-jwks/core"
+import { JwtVerifierLive } from "@effect-jwks/jwt"
 import * as FetchHttpClient from "effect/http/FetchHttpClient"
 import * as Layer from "effect/Layer"
 import * as ManagedRuntime from "effect/ManagedRuntime"
 import { answer } from "./guard.ts"
-import { type Environment, optionsOf, trustedIn } from "./settings.ts"
+import { type Environment, optionsOf, tenantIn } from "./settings.ts"
 import { snapshots } from "./snapshots.ts"
 import { type KVNamespace, layerKv, layerMap } from "./stores.ts"
 
@@ -32,10 +33,13 @@ const worker = {
     options ??= { ...optionsOf(env), memory }
     const persistence = env.SNAPSHOTS === undefined ? layerMap(bundled) : layerKv(env.SNAPSHOTS)
     const runtime = ManagedRuntime.make(
-      JwksRegistry.layer(options).pipe(Layer.provide([FetchHttpClient.layer, persistence, JwksMetrics.layerNoop])),
+      JwtVerifierLive.pipe(
+        Layer.provide(JwksRegistry.layer(options)),
+        Layer.provide([FetchHttpClient.layer, persistence, JwksMetrics.layerNoop]),
+      ),
     )
     try {
-      return await runtime.runPromise(answer(request, trustedIn(options)))
+      return await runtime.runPromise(answer(request, tenantIn(options)))
     } finally {
       // Ends a refresh that this request has begun, and writes its snapshot, after the response.
       ctx.waitUntil(runtime.dispose())

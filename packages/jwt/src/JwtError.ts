@@ -56,7 +56,7 @@ export const Type = Schema.TaggedStruct("Type", { rule: Schema.String })
 export const Claims = Schema.TaggedStruct("Claims", {
   /** Where, as `address.country`, and what is expected there; never what was found. */
   issues: Schema.Array(Schema.Struct({ claim: Schema.String, rule: Schema.String })),
-  /** The schema's own issue, for programs; it holds the claims. Absent where no schema was asked. */
+  /** The schema's own issue, for programs. Absent where no schema was asked. */
   issue: Schema.optionalKey(Schema.Unknown),
 })
 

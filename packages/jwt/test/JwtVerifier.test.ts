@@ -336,6 +336,8 @@ const wrongOptions: ReadonlyArray<readonly [options: Readonly<Record<string, unk
   [{ requiredClaims: "sub" }, "requiredClaims"],
   [{ requiredClaims: [""] }, "requiredClaims[0]"],
   [{ allowStale: 0 }, "allowStale"],
+  [{ algoritms: ["ES256"] }, "algoritms"],
+  [{ clockTolerence: 1 }, "clockTolerence"],
 ]
 
 const wrongLayerOptions: ReadonlyArray<readonly [options: Readonly<Record<string, unknown>>, field: string]> = [
@@ -344,7 +346,6 @@ const wrongLayerOptions: ReadonlyArray<readonly [options: Readonly<Record<string
   [{ maxTokenLength: 1_048_577 }, "maxTokenLength"],
   [{ maxTokenLength: 1_000.5 }, "maxTokenLength"],
   [{ issuer: "https://idp.test" }, "issuer"],
-  [{ clockTolerence: 1 }, "clockTolerence"],
 ]
 
 /** What callers without types may write. */

@@ -88,7 +88,7 @@ export const answers = [
 
 /** Every framework takes its headers as a record of texts. */
 export const headers = ({ headers }: BearerChallenge): Record<string, string> => headers
-export const status = ({ status }: BearerChallenge): 401 | 503 => status
+export const status = ({ status }: BearerChallenge): 400 | 401 | 403 | 503 => status
 
 export const needsServices = (claims: Schema.Codec<string, string, JwksRegistry>) =>
   // @ts-expect-error: a schema that asks for services needs an effect.

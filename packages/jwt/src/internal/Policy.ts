@@ -6,7 +6,7 @@ import { checker, duration, flag, integer, listOf, text } from "@effect-jwks/cor
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import * as Struct from "effect/Struct"
-import type { JwtProfile, JwtVerifierOptions, VerifyPolicy } from "../VerifyOptions.ts"
+import type { JwtProfile, JwtVerifierOptions, VerifyOptions, VerifyPolicy } from "../VerifyOptions.ts"
 import { bareType } from "./MediaType.ts"
 
 /** What a token has to be. */
@@ -132,6 +132,8 @@ const fields = [
   "allowStale",
 ] as const satisfies ReadonlyArray<keyof VerifyPolicy>
 
+const names: ReadonlySet<string> = new Set([...fields, "provider", "issuer", "claims"])
+
 const isSame = (a: unknown, b: unknown): boolean =>
   a === b ||
   (Array.isArray(a) && Array.isArray(b) && a.length === b.length && a.every((item, index) => item === b[index]))
@@ -161,7 +163,11 @@ export class Policies {
   }
 
   /** Throws `InvalidRegistration` for options that break a rule: a bug of the caller's, not of the token. */
-  of(options: VerifyPolicy): Policy {
+  of(options: VerifyOptions): Policy {
+    // What is misspelt would be asked of no token.
+    for (const name in options) {
+      if (!names.has(name)) throw invalid([{ field: name, rule: "is no option of a verification; check its spelling" }])
+    }
     for (const known of this.#known) {
       if (isGiven(known.given, options)) return known.policy
     }

@@ -18,7 +18,7 @@
  * former, and the latter does not verify the PS384 that is asked of it. Other HMACs are refused by their algorithm.
  *
  * Of the 26 tests of keys, those of asymmetric keys are here (6, 8, 9, 19 to 24), but for 7: nothing looks for moduli
- * that are open to ROCA (CVE-2017-15361). 25 and 26 were not to be had.
+ * that are open to ROCA (CVE-2017-15361). 25 and 26 are not among them.
  */
 import type { Jwk, JwsAlgorithm } from "@effect-jwks/core"
 
