@@ -10,9 +10,8 @@
  * `--smoke` is a small, quick run that checks all of this. `--assert` runs three processes and exits with
  * 1 unless the best of their ratios to jose keep to the limits.
  */
-import { spawnSync } from "node:child_process"
-import { mkdirSync, readFileSync, writeFileSync } from "node:fs"
-import { dirname, join, parse } from "node:path"
+import { readFileSync } from "node:fs"
+import { join } from "node:path"
 import { parseArgs } from "node:util"
 import * as awsJwtVerify from "./contestants/aws_jwt_verify.ts"
 import type { Contestant, Enter } from "./contestants/contestant.ts"
@@ -22,6 +21,7 @@ import * as jose from "./contestants/jose.ts"
 import * as jwksRsa from "./contestants/jwks_rsa.ts"
 import * as plainMap from "./contestants/plain_map.ts"
 import { type Report, ratioToJose, rowsOf, tableOf } from "./report.ts"
+import { keepTo, runThrice, write } from "./results.ts"
 import { measure } from "./rounds.ts"
 import { makeLookups, makeTenants, makeTokens, type Token } from "./tokens.ts"
 import { serve } from "./upstream.ts"
@@ -85,11 +85,6 @@ const run = async ({ keysEach, lookups, rounds, tenants, warmUpRounds }: Size): 
   return { node: process.versions.node, tenants, keysEach, lookups, requests, rows: rowsOf(times) }
 }
 
-const write = (file: string, content: unknown): void => {
-  mkdirSync(dirname(file), { recursive: true })
-  writeFileSync(file, `${JSON.stringify(content, null, 2)}\n`)
-}
-
 /** What a hit may take at most, as a multiple of jose's. */
 const limits = [
   { id: "fiber", atMost: 0.45 },
@@ -97,28 +92,16 @@ const limits = [
 ]
 
 /** Whether the best of three processes keeps to the limits. */
-const runThrice = (out: string, options: ReadonlyArray<string>): boolean => {
-  const reports = [1, 2, 3].map((nth): Report => {
-    const { dir, name } = parse(out)
-    const file = join(dir, `${name}.${nth}.json`)
-    const { status } = spawnSync(process.execPath, [import.meta.filename, ...options, "--out", file], {
-      stdio: "inherit",
-    })
-    if (status !== 0) throw new Error(`process ${nth} of 3 ended with ${status}`)
-    return JSON.parse(readFileSync(file, "utf8"))
-  })
-  const ratios = limits.map(({ atMost, id }) => {
-    const all = reports.map((report) => ratioToJose(report, id))
-    return { id, atMost, all, best: Math.min(...all) }
-  })
-  for (const { all, atMost, best, id } of ratios) {
-    const each = all.map((ratio) => ratio.toFixed(2)).join(", ")
-    console.log(
-      `${id} / jose: ${each}; best ${best.toFixed(3)}, at most ${atMost}: ${best <= atMost ? "ok" : "FAILED"}`,
-    )
-  }
+const assertLimits = (out: string, options: ReadonlyArray<string>): boolean => {
+  const files = runThrice(import.meta.filename, out, options)
+  const reports = files.map((file): Report => JSON.parse(readFileSync(file, "utf8")))
+  const ratios = limits.map(({ atMost, id }) => ({
+    what: `${id} / jose`,
+    atMost,
+    all: reports.map((report) => ratioToJose(report, id)),
+  }))
   write(out, { ratios, reports })
-  return ratios.every(({ atMost, best }) => best <= atMost)
+  return keepTo(ratios)
 }
 
 const { values } = parseArgs({
@@ -130,7 +113,7 @@ const { values } = parseArgs({
 })
 
 if (values.assert) {
-  if (!runThrice(values.out, values.smoke ? ["--smoke"] : [])) process.exitCode = 1
+  if (!assertLimits(values.out, values.smoke ? ["--smoke"] : [])) process.exitCode = 1
 } else {
   const report = await run(values.smoke ? small : full)
   console.log(tableOf(report))

@@ -15,6 +15,7 @@ import { exportJWK, generateKeyPair, jwtVerify, SignJWT } from "jose"
 import { createServer } from "node:http"
 import { once } from "node:events"
 import { parseArgs } from "node:util"
+import { median } from "./report.ts"
 
 const { smoke = false } = parseArgs({ options: { smoke: { type: "boolean" } } }).values
 const rounds = smoke ? 3 : 15
@@ -90,11 +91,11 @@ for (let round = -2; round < rounds; round += 1) {
     if (round >= 0) times.get(name)?.push(((performance.now() - begin) * 1_000) / perRound)
   }
 }
-for (const [name, all] of times) medians.set(name, all.toSorted((a, b) => a - b)[all.length >> 1] ?? 0)
+for (const [name, all] of times) medians.set(name, median(all))
 const verification = medians.get("ES256 verification") ?? 1
-for (const [name, median] of medians) {
+for (const [name, micros] of medians) {
   console.log(
-    `${name.padEnd(28)} ${median.toFixed(1).padStart(8)} µs  ${(median / verification).toFixed(2)} verifications`,
+    `${name.padEnd(28)} ${micros.toFixed(1).padStart(8)} µs  ${(micros / verification).toFixed(2)} verifications`,
   )
 }
 upstream.close()

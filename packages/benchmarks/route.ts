@@ -14,10 +14,10 @@ import autocannon from "autocannon"
 import { exportJWK, generateKeyPair, type JWK, SignJWT } from "jose"
 import { type ChildProcess, fork, spawnSync } from "node:child_process"
 import { once } from "node:events"
-import { mkdirSync, writeFileSync } from "node:fs"
-import { dirname, join } from "node:path"
+import { join } from "node:path"
 import { parseArgs } from "node:util"
 import { median } from "./report.ts"
+import { write } from "./results.ts"
 import { audience, type Idp } from "./routes/api.ts"
 import { serve } from "./upstream.ts"
 
@@ -250,8 +250,7 @@ const { values } = parseArgs({
 const size = values.smoke ? small : full
 const rows = await run(size)
 console.log(tableOf(rows, size))
-mkdirSync(dirname(values.out), { recursive: true })
-writeFileSync(values.out, `${JSON.stringify({ node: process.versions.node, ...size, margin, rows }, null, 2)}\n`)
+write(values.out, { node: process.versions.node, ...size, margin, rows })
 
 if (values.assert) {
   for (const { algorithm, ratio } of rows) {

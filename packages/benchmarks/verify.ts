@@ -17,13 +17,13 @@ import * as Layer from "effect/Layer"
 import * as ManagedRuntime from "effect/ManagedRuntime"
 import * as References from "effect/References"
 import { createLocalJWKSet, exportJWK, generateKeyPair, type JWK, jwtVerify, SignJWT } from "jose"
-import { spawnSync } from "node:child_process"
 import { once } from "node:events"
-import { mkdirSync, readFileSync, writeFileSync } from "node:fs"
 import { createServer } from "node:http"
-import { dirname, join } from "node:path"
+import { readFileSync } from "node:fs"
+import { join } from "node:path"
 import { parseArgs } from "node:util"
 import { median } from "./report.ts"
+import { keepTo, runThrice, write } from "./results.ts"
 
 const algorithms = ["RS256", "ES256"] as const
 const audience = "orders"
@@ -286,37 +286,21 @@ const print = (rows: ReadonlyArray<Row>): void => {
 /** What a verification may take at most, as a multiple of jose's. */
 const limits = [{ id: "verifier", way: "oneByOne", atMost: 1.05 }] as const
 
-const write = (file: string, content: unknown): void => {
-  mkdirSync(dirname(file), { recursive: true })
-  writeFileSync(file, `${JSON.stringify(content, null, 2)}\n`)
-}
-
 /** Whether the best of three processes keeps to the limits. */
-const runThrice = (out: string, options: ReadonlyArray<string>): boolean => {
-  const reports = [1, 2, 3].map((nth): ReadonlyArray<Row> => {
-    const file = `${out}.${nth}`
-    const { status } = spawnSync(process.execPath, [import.meta.filename, ...options, "--out", file], {
-      stdio: "inherit",
-    })
-    if (status !== 0) throw new Error(`process ${nth} of 3 ended with ${status}`)
-    return JSON.parse(readFileSync(file, "utf8"))
-  })
+const assertLimits = (out: string, options: ReadonlyArray<string>): boolean => {
+  const files = runThrice(import.meta.filename, out, options)
+  const reports = files.map((file): ReadonlyArray<Row> => JSON.parse(readFileSync(file, "utf8")))
   const ratios = limits.flatMap(({ atMost, id, way }) =>
-    algorithms.map((alg) => {
-      const all = reports.map(
+    algorithms.map((alg) => ({
+      what: `${alg} ${id} / jose, ${ways[way]}`,
+      atMost,
+      all: reports.map(
         (rows) => rows.find((row) => row.alg === alg && row.id === id && row.way === way)?.toJose ?? Number.NaN,
-      )
-      return { id, alg, way, atMost, all, best: Math.min(...all) }
-    }),
+      ),
+    })),
   )
-  for (const { alg, all, atMost, best, id } of ratios) {
-    const each = all.map((ratio) => ratio.toFixed(3)).join(", ")
-    console.log(
-      `${alg} ${id} / jose: ${each}; best ${best.toFixed(3)}, at most ${atMost}: ${best <= atMost ? "ok" : "FAILED"}`,
-    )
-  }
   write(out, { ratios, reports })
-  return ratios.every(({ atMost, best }) => best <= atMost)
+  return keepTo(ratios)
 }
 
 const { values } = parseArgs({
@@ -328,7 +312,7 @@ const { values } = parseArgs({
 })
 
 if (values.assert) {
-  if (!runThrice(values.out, values.smoke ? ["--smoke"] : [])) process.exitCode = 1
+  if (!assertLimits(values.out, values.smoke ? ["--smoke"] : [])) process.exitCode = 1
 } else {
   const rows = await run(values.smoke ? small : full)
   print(rows)

@@ -174,8 +174,8 @@ export class Idp {
   }
 }
 
-/** The package warns of Node versions that are no LTS yet and of storage in memory; the demo needs neither. */
-const makeProvider = async (issuer: string, configuration: Configuration): Promise<Provider> => {
+/** The package warns of Node versions that are no LTS yet and of storage in memory; nobody here needs either. */
+export const makeProvider = async (issuer: string, configuration: Configuration): Promise<Provider> => {
   const { warn } = console
   console.warn = () => {}
   try {

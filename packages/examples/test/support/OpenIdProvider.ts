@@ -6,6 +6,7 @@ import { exportJWK, generateKeyPair } from "jose"
 import { createHash, randomBytes } from "node:crypto"
 import { createServer, type RequestListener, type Server } from "node:http"
 import type { AsymmetricSigningAlgorithm, Configuration, Provider } from "oidc-provider"
+import { makeProvider } from "../../10_demo/idp.ts"
 
 /** The API that access tokens are for, and the application that ID tokens are for. */
 export const resource = "https://orders.example"
@@ -40,7 +41,7 @@ export class OpenIdProvider implements AsyncDisposable {
     if (address === null || typeof address === "string") throw new Error("the provider got no port")
     const issuer = `http://127.0.0.1:${address.port}`
     const self = new OpenIdProvider(issuer, alg, server)
-    const provider = await makeProvider(issuer, alg)
+    const provider = await signingWith(issuer, alg)
     const callback = provider.callback()
     const listener: RequestListener = (request, response) => {
       if (request.url === "/jwks") self.requests += 1
@@ -115,7 +116,7 @@ const isTokens = (answer: unknown): answer is { readonly access_token: string; r
   "id_token" in answer &&
   typeof answer.id_token === "string"
 
-const makeProvider = async (issuer: string, alg: AsymmetricSigningAlgorithm): Promise<Provider> => {
+const signingWith = async (issuer: string, alg: AsymmetricSigningAlgorithm): Promise<Provider> => {
   const { privateKey } = await generateKeyPair(alg, { extractable: true })
   const configuration: Configuration = {
     jwks: { keys: [{ ...(await exportJWK(privateKey)), kid: "the-kid-of-everybody", alg, use: "sig" }] },
@@ -162,13 +163,5 @@ const makeProvider = async (issuer: string, alg: AsymmetricSigningAlgorithm): Pr
       },
     },
   }
-  // It warns of Node versions that are no LTS yet and of storage in memory; tests need neither.
-  const { warn } = console
-  console.warn = () => {}
-  try {
-    const { Provider } = await import("oidc-provider")
-    return new Provider(issuer, configuration)
-  } finally {
-    console.warn = warn
-  }
+  return makeProvider(issuer, configuration)
 }
