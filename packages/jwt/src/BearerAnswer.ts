@@ -3,7 +3,6 @@
  * error is answered with (RFC 6750 sections 2.1 and 3). Pure, and the same for every framework.
  */
 import { JwksUnavailable, KeyAmbiguous, KeyNotFound, NotRegistered } from "@effect-jwks/core"
-import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import { type ChallengedError, type ChallengeOptions, challengeText } from "./internal/Challenge.ts"
 import { isOutage, JwtInvalid, type JwtInvalidReason, retryAfterMillis, type VerifyError } from "./JwtError.ts"
@@ -33,8 +32,11 @@ const bearerScheme = /^bearer(?![!#$%&'*+\-.^_`|~\w]) *(?<rest>.*)$/is
  * console.log(bearerOf("Basic YWRhOg==")) // => undefined
  * ```
  */
-export const bearerOf = (authorization: string | null | undefined): string | undefined =>
-  bearerScheme.exec(authorization?.trim() ?? "")?.groups?.["rest"]
+export const bearerOf = (authorization: string | null | undefined): string | undefined => {
+  const sent = authorization?.trim() ?? ""
+  // As nearly every client writes it, without a second look at each of its characters.
+  return sent.startsWith("Bearer ") && sent[7] !== " " ? sent.slice(7) : bearerScheme.exec(sent)?.groups?.["rest"]
+}
 
 /** No bearer token was sent: the answer is a challenge without an error code (RFC 6750 section 3.1). */
 export class BearerMissing extends Schema.TaggedError<BearerMissing>()("BearerMissing", {}) {
@@ -67,16 +69,11 @@ export type BearerError = VerifyError | BearerMissing | BearerMalformed | ScopeM
 const b64token = /^[\w\-.~+/]+=*$/
 
 /**
- * The token of an `Authorization` header, or why there is none: for answers with 400 where the header is malformed
- * (RFC 6750 section 3.1), which {@link bearerOf} leaves to the verification and its 401.
+ * What a refused token is told. What is no one token is no JWT either, so nobody need look before the verification does:
+ * a malformed header is 400 (RFC 6750 section 3.1), a malformed token 401.
  */
-export const readBearer = (
-  authorization: string | null | undefined,
-): Result.Result<string, BearerMissing | BearerMalformed> => {
-  const rest = bearerOf(authorization)
-  if (rest === undefined) return Result.fail(new BearerMissing())
-  return b64token.test(rest) ? Result.succeed(rest) : Result.fail(new BearerMalformed())
-}
+export const refusalOf = (token: string, error: BearerError): BearerError =>
+  b64token.test(token) ? error : new BearerMalformed()
 
 // -----------------------------------------------------------------------------
 // The answer

@@ -54,11 +54,18 @@ import * as HttpServerRespondable from "effect/http/HttpServerRespondable"
 import type { HttpServerResponse } from "effect/http/HttpServerResponse"
 import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
-import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import * as Struct from "effect/Struct"
 import type { unhandled } from "effect/Types"
-import { type BearerError, challengeFor, describe, readBearer, ScopeMissing } from "./BearerAnswer.ts"
+import {
+  type BearerError,
+  BearerMissing,
+  bearerOf,
+  challengeFor,
+  describe,
+  refusalOf,
+  ScopeMissing,
+} from "./BearerAnswer.ts"
 import {
   type BearerAnswer,
   type definition,
@@ -253,15 +260,15 @@ const makeGuard = Effect.fnUntraced(function* <I, R>(
   return (httpEffect, scopes, answer) =>
     Effect.contextWith((context: Context.Context<HttpRouter.Provided>) => {
       const { headers } = Context.get(context, HttpServerRequest.HttpServerRequest)
-      const token = readBearer(headers["authorization"])
-      if (Result.isFailure(token)) return Effect.flatMap(refuse(token.failure), answer)
-      const jwt = verified(context, token.success)
+      const token = bearerOf(headers["authorization"])
+      if (token === undefined) return Effect.flatMap(refuse(new BearerMissing()), answer)
+      const jwt = verified(context, token)
       return Effect.matchEffect(scopes.length === 0 ? jwt : Effect.tap(jwt, (jwt) => lacking(jwt, scopes)), {
         onSuccess: (jwt) =>
           Effect.updateContext(httpEffect, (context: Context.Context<HttpRouter.Provided>) =>
             Context.add(context, identity, jwt),
           ),
-        onFailure: (error) => Effect.flatMap(refuse(error), answer),
+        onFailure: (error) => Effect.flatMap(refuse(refusalOf(token, error)), answer),
       })
     })
 })

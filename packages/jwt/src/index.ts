@@ -11,7 +11,6 @@ export {
   BearerMissing,
   bearerOf,
   challengeFor,
-  readBearer,
   type Refused,
   ScopeMissing,
   type Unauthorized,

@@ -26,6 +26,7 @@ export const breachOf = (
   timeBreach(payload, policy, now)
 
 const typeBreach = ({ typ }: JwtHeader, { isIdToken, typ: expected }: Policy): JwtInvalidReason | undefined => {
+  if (expected === undefined && !isIdToken) return undefined
   const given = typ === undefined ? undefined : bareType(typ)
   if (expected !== undefined && given !== expected) return { _tag: "Type", rule: `typ has to be ${expected}` }
   return isIdToken && given !== undefined && given !== "jwt"
@@ -34,10 +35,10 @@ const typeBreach = ({ typ }: JwtHeader, { isIdToken, typ: expected }: Policy): J
 }
 
 const missing = (payload: JsonObject, required: ReadonlyArray<string>): JwtInvalidReason | undefined => {
-  const issues = required
-    .filter((claim) => !Object.hasOwn(payload, claim))
-    .map((claim) => ({ claim, rule: "is missing" }))
-  return issues.length === 0 ? undefined : { _tag: "Claims", issues }
+  const isThere = (claim: string) => Object.hasOwn(payload, claim)
+  if (required.every(isThere)) return undefined
+  const absent = required.filter((claim) => !isThere(claim))
+  return { _tag: "Claims", issues: absent.map((claim) => ({ claim, rule: "is missing" })) }
 }
 
 const isText = (value: unknown): value is string => typeof value === "string"
@@ -71,10 +72,10 @@ const shapeBreach = (payload: JsonObject): JwtInvalidReason | undefined => {
 
 const audienceBreach = (aud: unknown, azp: unknown, { audience, isIdToken }: Policy): JwtInvalidReason | undefined => {
   if (audience === null) return undefined
-  const given: ReadonlyArray<unknown> = Array.isArray(aud) ? aud : aud === undefined ? [] : [aud]
   const isExpected = (name: unknown) => audience.some((expected) => expected === name)
   // Who has no name is meant by no audience (RFC 7519 section 4.1.3).
-  const isMeant = audience.length === 0 ? aud === undefined : given.some(isExpected)
+  const isMeant =
+    audience.length === 0 ? aud === undefined : Array.isArray(aud) ? aud.some(isExpected) : isExpected(aud)
   if (!isMeant) return { _tag: "Audience", expected: audience }
   return isIdToken && azp !== undefined && !isExpected(azp) ? { _tag: "Audience", expected: audience } : undefined
 }
