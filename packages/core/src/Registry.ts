@@ -470,14 +470,23 @@ class Registry {
     options: ResolveKeyOptions | undefined,
   ): Exit.Exit<ResolvedKey> | undefined {
     if (options === undefined || options === null) {
-      return this.#slots.get(tenant)?.hit(this.#clock.currentTimeMillisUnsafe(), kid)
+      const slot = this.#slots.get(tenant)
+      return slot !== undefined && this.#mayAnswer(slot)
+        ? slot.hit(this.#clock.currentTimeMillisUnsafe(), kid)
+        : undefined
     }
     const { alg, allowStale, notThumbprint, provider } = options
     const slot =
       provider === undefined ? this.#slots.get(tenant) : this.#tenants.get(tenant)?.entries.get(provider)?.memory.slot
     if (slot === undefined || notThumbprint !== undefined || (slot.stale && allowStale === false)) return undefined
+    if (!this.#mayAnswer(slot)) return undefined
     const now = this.#clock.currentTimeMillisUnsafe()
     return alg === undefined ? slot.hit(now, kid) : slot.hitFor(now, kid, alg)
+  }
+
+  /** What is shared stays open when this registry closes, and no timer closes it when a wall clock was set back (rule 9). */
+  #mayAnswer(slot: HitSlot): boolean {
+    return this.#shared === undefined || (!this.#isClosed && !slot.isOverBy(Instant.monotonicMillis(this.#clock)))
   }
 
   #resolveKey(

@@ -3,6 +3,7 @@
  * counters, without a permit, a generator or an allocation.
  */
 import * as Exit from "effect/Exit"
+import type { Instant } from "../Instant.ts"
 import type { ParsedJwks, UsableKey } from "../jwk/Jwks.ts"
 import type { Freshness, ResolvedJwks, ResolvedKey } from "../Resolved.ts"
 
@@ -117,6 +118,8 @@ const noAnswers: Pick<Answers, "sole" | "all"> = { sole: new Map(), all: new Map
 export class HitSlot {
   /** Tick at which the answers are over. */
   #until = tickOf(0)
+  /** The same on the monotonic clock, in milliseconds. */
+  #untilMono = Number.NEGATIVE_INFINITY
   #sole = noAnswers.sole
   #all = noAnswers.all
   /** Whether the answers are stale ones. */
@@ -128,12 +131,13 @@ export class HitSlot {
   /** Tick at which a resolve last used the provider. */
   usedAt = tickOf(0)
 
-  /** Puts answers in place until `until` (epoch milliseconds). */
-  open(answers: Answers, until: number): void {
+  /** Puts answers in place until `until`. */
+  open(answers: Answers, until: Instant): void {
     this.#sole = answers.sole
     this.#all = answers.all
     this.stale = answers.stale
-    this.#until = tickOf(until)
+    this.#until = tickOf(until.wall)
+    this.#untilMono = until.mono
   }
 
   /** Sends every caller to the cache. */
@@ -141,6 +145,11 @@ export class HitSlot {
     this.#sole = noAnswers.sole
     this.#all = noAnswers.all
     this.#until = tickOf(0)
+  }
+
+  /** Whether the answers are over by the monotonic clock, whatever the wall clock says: for who has no timer that closes it. */
+  isOverBy(mono: number): boolean {
+    return mono >= this.#untilMono
   }
 
   /** The answer for `kid`, counted, or `undefined` where the cache has to decide. */

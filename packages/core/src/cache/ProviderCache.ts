@@ -360,7 +360,7 @@ export class ProviderCache {
     } else if (held !== undefined && usability === "Fresh") {
       this.slot.open(this.#answersOf(held, "fresh"), this.#hitsUntil(held))
     } else if (held !== undefined && usability === "Stale" && !this.#isIdle(now) && this.#hasTimers) {
-      this.slot.open(this.#answersOf(held, "stale"), held.staleUntil.wall)
+      this.slot.open(this.#answersOf(held, "stale"), held.staleUntil)
     } else {
       // Without timers, as an idle provider is too, its next user must come by here.
       this.slot.close()
@@ -376,10 +376,10 @@ export class ProviderCache {
   }
 
   /** Until when hits need not come by here (epoch milliseconds): where no timer refreshes, whoever asks then does. */
-  #hitsUntil({ expiresAt, refreshAt }: CacheState.HeldSet): number {
-    if (this.#hasTimers) return expiresAt.wall
+  #hitsUntil({ expiresAt, refreshAt }: CacheState.HeldSet): Instant.Instant {
+    if (this.#hasTimers) return expiresAt
     const due = this.#current.failure?.nextAttemptAt ?? refreshAt
-    return due === undefined ? expiresAt.wall : Math.min(due.wall, expiresAt.wall)
+    return due === undefined ? expiresAt : Instant.earlier(due, expiresAt)
   }
 
   get #hasTimers(): boolean {

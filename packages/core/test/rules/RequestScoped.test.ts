@@ -7,6 +7,7 @@ import * as Fiber from "effect/Fiber"
 import * as Metric from "effect/Metric"
 import * as TestClock from "effect/testing/TestClock"
 import { ScriptedStore } from "../persistence/scriptedStore.ts"
+import { withSteppedClock } from "../SteppedClock.ts"
 import { abandoned, asking, setUpPlatform } from "./requests.ts"
 import {
   answerAtOnce,
@@ -14,6 +15,7 @@ import {
   begin,
   collectEvents,
   errorAtOnce,
+  hours,
   minutes,
   seconds,
   settle,
@@ -45,6 +47,35 @@ describe("A registry for one request", () => {
       yield* ask()
       yield* TestClock.adjust("1 day")
       assert.strictEqual(idp.requests, 1)
+    }),
+  )
+
+  it.effect("is not deceived by a wall clock that was set back (rule 9)", () =>
+    withSteppedClock(({ stepWall }) =>
+      Effect.gen(function* () {
+        const { ask, idp } = yield* setUpPlatform()
+        yield* ask()
+        stepWall(-hours(24))
+        yield* answerAtOnce(ask())
+        assert.strictEqual(idp.requests, 1)
+        yield* TestClock.adjust("1 hour")
+        yield* ask()
+        assert.strictEqual(idp.requests, 2)
+      }),
+    ),
+  )
+
+  it.effect("answers nothing once it is closed, while others over its memory do", () =>
+    Effect.gen(function* () {
+      const { ask, request } = yield* setUpPlatform()
+      const { end, registry, resolve } = yield* request()
+      const { kid } = yield* resolve()
+      yield* end
+      for (const options of [undefined, { provider: "idp" }, { provider: "idp", alg: "ES256" }]) {
+        const error = yield* errorAtOnce(registry.resolveKey("acme", kid, options))
+        assert.deepInclude(error, { _tag: "JwksUnavailable", reason: { _tag: "RegistryClosed" } })
+      }
+      yield* answerAtOnce(ask())
     }),
   )
 
