@@ -14,8 +14,8 @@ export interface ResolveKeyOptions {
   readonly alg?: string
   /** `false` refuses answers from a set past its lifetime. Default: `true`. */
   readonly allowStale?: boolean
-  /** The signature check with this key failed: look once for another key under the same kid. */
-  readonly notThumbprint?: string
+  /** The signature check with this key, or with each of these, failed: look once for another key under the same kid. */
+  readonly notThumbprint?: string | ReadonlyArray<string>
 }
 
 /** What a verifier has to know of a registered provider. Frozen. */

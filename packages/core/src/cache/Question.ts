@@ -15,7 +15,7 @@ import { findRemoved } from "./RemovedKeys.ts"
 export interface Question {
   readonly kid: string | undefined
   readonly alg: string | undefined
-  readonly notThumbprint: string | undefined
+  readonly notThumbprint: string | ReadonlyArray<string> | undefined
   readonly allowStale: boolean
   /** What the caller traces. */
   readonly span: Tracer.AnySpan | undefined

@@ -4,6 +4,7 @@
  */
 import { earlier, type Instant, isOver, plus } from "../Instant.ts"
 import type { ParsedJwks } from "../jwk/Jwks.ts"
+import { isUnwanted } from "../jwk/JwksLookup.ts"
 import type { HeldSet, RemovedKey } from "./CacheState.ts"
 
 /**
@@ -40,14 +41,14 @@ export const findRemoved = (
   query: {
     readonly kid: string | undefined
     readonly alg: string | undefined
-    readonly notThumbprint: string | undefined
+    readonly notThumbprint: string | ReadonlyArray<string> | undefined
   },
   now: Instant,
 ): RemovedKey | undefined => {
   const fitting = removed.filter(
     ({ key, until }) =>
       key.kid === query.kid &&
-      key.thumbprint !== query.notThumbprint &&
+      !isUnwanted(query, key.thumbprint) &&
       (query.alg === undefined || key.algorithms.some((algorithm) => algorithm === query.alg)) &&
       !isOver(until, now),
   )

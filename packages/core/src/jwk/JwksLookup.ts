@@ -9,8 +9,8 @@ export interface KeyQuery {
   readonly kid: string | undefined
   /** The token's `alg`: only keys that may verify it fit. */
   readonly alg?: string | undefined
-  /** A key that is not wanted: the token's signature does not match it. */
-  readonly notThumbprint?: string | undefined
+  /** Keys that are not wanted: the token's signature does not match them. */
+  readonly notThumbprint?: string | ReadonlyArray<string> | undefined
 }
 
 /** What a set has for a {@link KeyQuery}. */
@@ -28,9 +28,13 @@ const absent: KeySelection = { _tag: "Absent" }
 
 const fits = (key: UsableKey, alg: string): boolean => key.algorithms.some((algorithm) => algorithm === alg)
 
+/** Whether the signature check with this key has failed already. */
+export const isUnwanted = ({ notThumbprint }: Pick<KeyQuery, "notThumbprint">, thumbprint: string): boolean =>
+  typeof notThumbprint === "object" ? notThumbprint.includes(thumbprint) : notThumbprint === thumbprint
+
 const noneLeft = (parsed: ParsedJwks, query: KeyQuery, candidates: ReadonlyArray<UsableKey>): KeySelection => {
   // Without the unwanted key, only a newer document can help.
-  if (candidates.some((key) => key.thumbprint === query.notThumbprint)) return absent
+  if (candidates.some(({ thumbprint }) => isUnwanted(query, thumbprint))) return absent
   // No kid says that the document meant one of these: a provider that rotates to another algorithm is asked again.
   if (query.kid === undefined) return absent
   if (candidates.length > 0) return { _tag: "Dropped", reason: "AlgorithmMismatch" }
@@ -43,9 +47,11 @@ const noneLeft = (parsed: ParsedJwks, query: KeyQuery, candidates: ReadonlyArray
  * Entries of one thumbprint are one key, and the first of them is the answer.
  */
 export const select = (parsed: ParsedJwks, query: KeyQuery): KeySelection => {
-  const { alg, kid, notThumbprint } = query
+  const { alg, kid } = query
   const candidates = kid === undefined ? parsed.keys : (parsed.byKid.get(kid) ?? [])
-  const fitting = candidates.filter((key) => key.thumbprint !== notThumbprint && (alg === undefined || fits(key, alg)))
+  const fitting = candidates.filter(
+    (key) => !isUnwanted(query, key.thumbprint) && (alg === undefined || fits(key, alg)),
+  )
   const [key] = fitting
   if (key === undefined) return noneLeft(parsed, query, candidates)
   const thumbprints = new Set(fitting.map((other) => other.thumbprint))

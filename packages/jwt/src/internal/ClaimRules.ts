@@ -21,7 +21,7 @@ export const breachOf = (
 ): JwtInvalidReason | undefined =>
   typeBreach(header, policy) ??
   missing(payload, policy.requiredClaims) ??
-  shapeBreach(payload) ??
+  shapeBreach(payload, policy) ??
   audienceBreach(payload["aud"], payload["azp"], policy) ??
   timeBreach(payload, policy, now)
 
@@ -62,12 +62,14 @@ const shapes: ReadonlyArray<{
   { claim: "jti", isRight: isText, rule: "has to be text" },
 ]
 
-const shapeBreach = (payload: JsonObject): JwtInvalidReason | undefined => {
+const shapeBreach = (payload: JsonObject, { isAccessToken }: Policy): JwtInvalidReason | undefined => {
   for (const { claim, isRight, rule } of shapes) {
     const value = payload[claim]
     if (value !== undefined && !isRight(value)) return { _tag: "Claims", issues: [{ claim, rule }] }
   }
-  return undefined
+  return isAccessToken && !isText(payload["client_id"])
+    ? { _tag: "Claims", issues: [{ claim: "client_id", rule: "has to be text" }] }
+    : undefined
 }
 
 const audienceBreach = (aud: unknown, azp: unknown, { audience, isIdToken }: Policy): JwtInvalidReason | undefined => {

@@ -131,11 +131,11 @@ const headerIn = (part: string): Result.Result<JwtHeader, JwtInvalidReason> => {
   }
   if (kid !== undefined && typeof kid !== "string") return malformed("its kid is no text (RFC 7515 section 4.1.4)")
   if (typ !== undefined && typeof typ !== "string") return malformed("its typ is no text (RFC 7515 section 4.1.9)")
-  if (crit !== undefined && !isUnderstood(crit)) {
-    return malformed("its crit names what is not understood here (RFC 7515 section 4.1.11)")
-  }
   // Only with crit does it mean anything; without, other readers may disagree on what was signed.
   if (b64 !== undefined && b64 !== true) return malformed("its payload is not encoded (RFC 7797 section 7)")
+  if (crit !== undefined && !(isUnderstood(crit) && b64 === true)) {
+    return malformed("its crit names what is not understood here (RFC 7515 section 4.1.11)")
+  }
   if (typeof cty === "string" && /^(?:application\/)?jwt$/i.test(cty)) {
     return malformed("it holds another token (RFC 7519 section 5.2): nested tokens are not accepted")
   }

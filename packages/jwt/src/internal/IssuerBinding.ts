@@ -68,9 +68,14 @@ const ofTenant = (
 
 const isExpected = (expected: ExpectedIssuer, payload: JwtPayload): boolean => {
   if (typeof expected === "function") {
-    // Callers without types may return a promise, which is as good as true.
-    const said: unknown = expected(payload.iss, payload)
-    return said === true
+    try {
+      // Callers without types may return a promise, which is as good as true.
+      const said: unknown = expected(payload.iss, payload)
+      return said === true
+    } catch {
+      // It reads what nobody has verified yet: what it can not read it does not trust.
+      return false
+    }
   }
   return typeof expected === "string" ? expected === payload.iss : expected.includes(payload.iss)
 }

@@ -3,6 +3,7 @@
  */
 import { allJwsAlgorithms, InvalidRegistration, JwsAlgorithm } from "@effect-jwks/core"
 import { checker, duration, flag, integer, listOf, text } from "@effect-jwks/core/OptionSchema"
+import * as Duration from "effect/Duration"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import * as Struct from "effect/Struct"
@@ -15,6 +16,7 @@ export interface Policy {
   readonly audience: ReadonlyArray<string> | null
   /** In lower case and without `application/`. */
   readonly typ: string | undefined
+  readonly isAccessToken: boolean
   readonly isIdToken: boolean
   readonly algorithms: ReadonlyArray<JwsAlgorithm>
   readonly clockTolerance: number
@@ -71,12 +73,16 @@ const required: Readonly<Record<JwtProfile, ReadonlyArray<string>>> = {
   id_token: ["iss", "sub", "aud", "exp", "iat"],
 }
 
-const definite = (checked: typeof PolicyOptions.Type): Policy => {
+/** Options that were checked: durations in milliseconds. */
+type Checked = typeof PolicyOptions.Type
+
+const definite = (checked: Checked): Policy => {
   const { audience = [], maxAge, profile, requiredClaims = [], requireExp = true, typ } = checked
-  const expectedType = typ ?? (profile === "at+jwt" ? profile : undefined)
+  const expectedType = profile === "at+jwt" ? profile : typ
   return {
     audience: audience === null || Array.isArray(audience) ? audience : [audience],
     typ: expectedType === undefined ? undefined : bareType(expectedType),
+    isAccessToken: profile === "at+jwt",
     isIdToken: profile === "id_token",
     algorithms: checked.algorithms ?? allJwsAlgorithms,
     clockTolerance: checked.clockTolerance ?? 0,
@@ -93,32 +99,37 @@ const definite = (checked: typeof PolicyOptions.Type): Policy => {
   }
 }
 
-const copyOf = (value: unknown): unknown => (Array.isArray(value) ? Array.from(value) : value)
-
 const invalid = (issues: InvalidRegistration["issues"]) => new InvalidRegistration({ issues })
+
+/** A profile says what the type is; who names both may mean either. */
+const unlessTwice = <A extends Checked>(checked: A): Result.Result<A, InvalidRegistration["issues"]> =>
+  checked.profile !== undefined && checked.typ !== undefined
+    ? Result.fail([{ field: "typ", rule: "is said by the profile: leave one of them out" }])
+    : Result.succeed(checked)
+
+const copyOf = <A>(list: A): A | ReadonlyArray<unknown> => (Array.isArray(list) ? Array.from(list) : list)
 
 /** What a layer's options mean. */
 export interface VerifierSettings {
-  readonly defaults: VerifyPolicy
+  readonly defaults: Checked
   readonly maxTokenLength: number
 }
 
 /** Checks the options of the layer. */
 export const resolveVerifier = (options: JwtVerifierOptions): Result.Result<VerifierSettings, InvalidRegistration> =>
-  Result.mapBoth(checkVerifier(options), {
+  Result.mapBoth(Result.flatMap(checkVerifier(options), unlessTwice), {
     onFailure: invalid,
-    onSuccess: ({ maxTokenLength = 16_384 }) => {
-      const { maxTokenLength: _, ...given } = options
+    onSuccess: ({ maxTokenLength = 16_384, ...checked }) => {
       // What was checked is what holds, whatever becomes of the caller's lists.
-      const defaults: VerifyPolicy = Object.fromEntries(
-        Object.entries(given).map(([field, value]) => [field, copyOf(value)]),
+      const defaults: Checked = Object.fromEntries(
+        Object.entries(checked).map(([field, value]) => [field, copyOf(value)]),
       )
       return { defaults, maxTokenLength }
     },
   })
 
-/** How many different policies are remembered. */
-const remembered = 16
+/** How many different policies are remembered; the oldest goes first. */
+const remembered = 1_024
 
 const fields = [
   "audience",
@@ -132,53 +143,121 @@ const fields = [
   "allowStale",
 ] as const satisfies ReadonlyArray<keyof VerifyPolicy>
 
-const names: ReadonlySet<string> = new Set([...fields, "provider", "issuer", "claims"])
+/** Those that are no policy, and what they have to be. */
+const others: Readonly<Record<string, { readonly isRight: (value: unknown) => boolean; readonly rule: string }>> = {
+  provider: { isRight: (value) => typeof value === "string", rule: "must be the name of a provider" },
+  issuer: {
+    isRight: (value) =>
+      typeof value === "string" ||
+      typeof value === "function" ||
+      (Array.isArray(value) && value.every((one) => typeof one === "string")),
+    rule: "must be a text, a list of texts, or a function",
+  },
+  claims: { isRight: Schema.isSchema, rule: "must be a schema" },
+}
+
+const policyNames: ReadonlySet<string> = new Set(fields)
+
+/** What is misspelt would be asked of no token. */
+const checkNames = (options: VerifyOptions): void => {
+  for (const name in options) {
+    if (policyNames.has(name)) continue
+    const other = others[name]
+    const value: unknown = Reflect.get(options, name)
+    if (other === undefined) {
+      throw invalid([{ field: name, rule: "is no option of a verification; check its spelling" }])
+    }
+    if (value !== undefined && !other.isRight(value)) throw invalid([{ field: name, rule: other.rule }])
+  }
+}
 
 const isSame = (a: unknown, b: unknown): boolean =>
   a === b ||
   (Array.isArray(a) && Array.isArray(b) && a.length === b.length && a.every((item, index) => item === b[index]))
 
-/** Unrolled, since every verification comes by here. */
-const isGiven = (given: VerifyPolicy, options: VerifyPolicy): boolean =>
+/** A duration that does not change under its reader's hands; one that makes no sense is like no other. */
+const settled = (duration: Duration.Input | undefined): unknown =>
+  typeof duration === "object" && duration !== null
+    ? Result.getOrElse(
+        Result.try(() => Duration.toMillis(Duration.fromInputUnsafe(duration))),
+        () => Number.NaN,
+      )
+    : duration
+
+/** What was given, as it was then. */
+type Given = { readonly [field in (typeof fields)[number]]: unknown }
+
+const givenIn = (options: VerifyPolicy): Given => ({
+  audience: copyOf(options.audience),
+  typ: options.typ,
+  profile: options.profile,
+  algorithms: copyOf(options.algorithms),
+  clockTolerance: settled(options.clockTolerance),
+  maxAge: settled(options.maxAge),
+  requireExp: options.requireExp,
+  requiredClaims: copyOf(options.requiredClaims),
+  allowStale: options.allowStale,
+})
+
+/** Whether the same is given once more. */
+const isGiven = (given: Given, options: VerifyPolicy): boolean =>
   isSame(given.audience, options.audience) &&
   given.typ === options.typ &&
   given.profile === options.profile &&
   isSame(given.algorithms, options.algorithms) &&
-  given.clockTolerance === options.clockTolerance &&
-  given.maxAge === options.maxAge &&
+  given.clockTolerance === settled(options.clockTolerance) &&
+  given.maxAge === settled(options.maxAge) &&
   given.requireExp === options.requireExp &&
   isSame(given.requiredClaims, options.requiredClaims) &&
   given.allowStale === options.allowStale
 
+/** JSON tells these apart, and nothing else for sure. */
+const isPlain = (value: unknown): boolean =>
+  value === null || ["undefined", "string", "boolean"].includes(typeof value) || Number.isFinite(value)
+
+const keyOf = (given: Given): string | undefined =>
+  Object.values(given).every((value) => (Array.isArray(value) ? value.every(isPlain) : isPlain(value)))
+    ? JSON.stringify(given)
+    : undefined
+
 /**
  * Policies by what was given, not by the object that it was given in: callers write their options inline, and may change
- * an object that they have used before. A list of few, compared by fields, costs less than a check.
+ * an object that they have used before. To know them again costs less than to check them.
  */
 export class Policies {
-  readonly #defaults: VerifyPolicy
-  #known: Array<{ readonly given: VerifyPolicy; readonly policy: Policy }> = []
+  readonly #defaults: Checked
+  readonly #known = new Map<string, Policy>()
+  /** The latest one: most callers always ask for the same. */
+  #last: { readonly given: Given; readonly policy: Policy } | undefined
 
-  constructor(defaults: VerifyPolicy) {
+  constructor(defaults: Checked) {
     this.#defaults = defaults
   }
 
   /** Throws `InvalidRegistration` for options that break a rule: a bug of the caller's, not of the token. */
   of(options: VerifyOptions): Policy {
-    // What is misspelt would be asked of no token.
-    for (const name in options) {
-      if (!names.has(name)) throw invalid([{ field: name, rule: "is no option of a verification; check its spelling" }])
-    }
-    for (const known of this.#known) {
-      if (isGiven(known.given, options)) return known.policy
-    }
-    const policy = definite(Result.getOrThrowWith(checkPolicy(this.#merged(options)), invalid))
-    const given: VerifyPolicy = Object.fromEntries(fields.map((field) => [field, copyOf(options[field])]))
-    this.#known = [{ given, policy }, ...this.#known.slice(0, remembered - 1)]
+    checkNames(options)
+    if (this.#last !== undefined && isGiven(this.#last.given, options)) return this.#last.policy
+    const given = givenIn(options)
+    const key = keyOf(given)
+    const policy = (key === undefined ? undefined : this.#known.get(key)) ?? definite(this.#checked(options))
+    this.#last = { given, policy }
+    if (key === undefined) return policy
+    const [oldest] = this.#known.size < remembered ? [] : this.#known.keys()
+    if (oldest !== undefined) this.#known.delete(oldest)
+    this.#known.set(key, policy)
     return policy
   }
 
-  #merged(options: VerifyPolicy): VerifyPolicy {
-    const given = fields.flatMap((field) => (options[field] === undefined ? [] : [[field, options[field]] as const]))
-    return { ...this.#defaults, ...Object.fromEntries(given) }
+  /** The caller's options over the layer's; of `typ` and `profile` the caller's one decides alone. */
+  #checked(options: VerifyPolicy): Checked {
+    const own = fields.flatMap((field) => (options[field] === undefined ? [] : [[field, options[field]] as const]))
+    const checked = Result.flatMap(checkPolicy(Object.fromEntries(own)), unlessTwice)
+    const { profile, typ, ...asked } = Result.getOrThrowWith(checked, invalid)
+    if (profile !== undefined) return { ...without(this.#defaults, "typ"), ...asked, profile }
+    if (typ !== undefined) return { ...without(this.#defaults, "profile"), ...asked, typ }
+    return { ...this.#defaults, ...asked }
   }
 }
+
+const without = (checked: Checked, field: "typ" | "profile"): Checked => Struct.omit(checked, [field])

@@ -3,11 +3,11 @@
  * the key, the signature, the caller's schema.
  */
 import {
+  type Jwk,
   type JwksRegistryService,
   type JwsAlgorithm,
   type KeyAmbiguous,
   KeyNotFound,
-  type RegisteredProvider,
   type ResolvedKey,
   type ResolveError,
   type ResolveKeyOptions,
@@ -18,23 +18,29 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import type * as Fiber from "effect/Fiber"
 import * as Result from "effect/Result"
-import type * as Schema from "effect/Schema"
+import * as Schema from "effect/Schema"
+import { calculateJwkThumbprint } from "jose/jwk/thumbprint"
 import { JwtInvalid, type JwtInvalidReason, type VerifyError } from "../JwtError.ts"
-import type { JwtPayload, VerifiedJwt } from "../VerifiedJwt.ts"
+import type { VerifiedJwt } from "../VerifiedJwt.ts"
 import type { JwtVerifierService } from "../JwtVerifierService.ts"
 import type { VerifyOptions, VerifyOptionsWithClaims } from "../VerifyOptions.ts"
 import { breachOf } from "./ClaimRules.ts"
 import { TokenReader, type UnverifiedJwt } from "./CompactJws.ts"
-import { bind } from "./IssuerBinding.ts"
+import { bind, type Bound } from "./IssuerBinding.ts"
 import { Policies, type Policy, type VerifierSettings } from "./Policy.ts"
 import { decodeClaims } from "./ClaimsSchema.ts"
 import { check } from "./SignatureCheck.ts"
 
-/** A token that may be tried against a provider's keys. */
-interface Candidate extends UnverifiedJwt {
-  readonly provider: RegisteredProvider
-  readonly payload: JwtPayload
+/** A token, and what is asked of it. */
+interface Asked extends UnverifiedJwt {
+  readonly tenant: string
+  readonly options: VerifyOptions
   readonly policy: Policy
+}
+
+/** A token that may be tried against a provider's keys. */
+interface Candidate extends Bound {
+  readonly asked: Asked
 }
 
 /** Most keys that a token is tried against, where the set does not say which one it means. */
@@ -56,11 +62,13 @@ export const makeVerify = (
   function verify(
     tenant: string,
     token: string,
-    options: VerifyOptions | VerifyOptionsWithClaims<Schema.Constraint> = {},
+    given?: VerifyOptions | VerifyOptionsWithClaims<Schema.Constraint>,
   ): Effect.Effect<VerifiedJwt<unknown>, VerifyError, unknown> {
+    const options = given ?? {}
     const verified = verification.verify(tenant, token, options)
-    if (!("claims" in options) || options.claims === undefined) return verified
-    const { claims: schema } = options
+    const schema = "claims" in options ? options.claims : undefined
+    // What is no schema is refused by the verification.
+    if (!Schema.isSchema(schema)) return verified
     return Effect.flatMap(verified, (jwt) =>
       Effect.mapBoth(decodeClaims(schema, jwt.payload), {
         onSuccess: (claims) => ({ ...jwt, claims }),
@@ -90,44 +98,65 @@ class Verification {
       const policy = this.#policies.of(options)
       const read = this.#reader.read(token)
       if (Result.isFailure(read)) return Effect.fail(refusal(tenant, undefined, read.failure))
-      const unverified = read.success
-      return then(registrationsNow(this.#registry, tenant), (registered) => {
-        const bound = bind(tenant, registered, unverified.payload, options)
-        if (Result.isFailure(bound)) {
-          const { failure } = bound
-          return Effect.fail(failure._tag === "NotRegistered" ? failure : refusal(tenant, undefined, failure))
-        }
-        const { payload, provider } = bound.success
-        const candidate: Candidate = { token, header: unverified.header, payload, provider, policy }
-        const breach = this.#breachOf(candidate)
-        return breach === undefined ? this.#tryKey(candidate, fiber) : Effect.fail(refused(candidate, breach))
-      })
+      const asked: Asked = { ...read.success, tenant, options, policy }
+      return this.#judge(asked, (candidate) => this.#tryKey(candidate, fiber))
     })
   }
 
-  /** Everything that needs no key. */
-  #breachOf({ header, payload, policy, provider }: Candidate): JwtInvalidReason | undefined {
+  /** Everything that needs no key: whose token it is, and what it says. */
+  #judge(
+    asked: Asked,
+    next: (candidate: Candidate) => Effect.Effect<VerifiedJwt, VerifyError>,
+  ): Effect.Effect<VerifiedJwt, VerifyError> {
+    return then(registrationsNow(this.#registry, asked.tenant), (registered) => {
+      const bound = bind(asked.tenant, registered, asked.payload, asked.options)
+      if (Result.isFailure(bound)) {
+        const { failure } = bound
+        return Effect.fail(failure._tag === "NotRegistered" ? failure : refusal(asked.tenant, undefined, failure))
+      }
+      const candidate: Candidate = { asked, ...bound.success }
+      const breach = this.#breachOf(candidate)
+      return breach === undefined ? next(candidate) : Effect.fail(refused(candidate, breach))
+    })
+  }
+
+  #breachOf({ asked: { header, policy }, payload, provider }: Candidate): JwtInvalidReason | undefined {
     const { alg } = header
     if (!allows(provider.algorithms, alg)) return { _tag: "Algorithm", alg, rule: "the provider does not use it" }
-    if (!allows(policy.algorithms, alg)) return { _tag: "Algorithm", alg, rule: "it is not expected here" }
+    if (!allows(policy.algorithms, alg)) return unexpectedAlgorithm(alg)
     return breachOf(header, payload, policy, this.#clock.currentTimeMillisUnsafe())
   }
 
-  #tryKey(candidate: Candidate, fiber: Fiber.Fiber<unknown, unknown>): Effect.Effect<VerifiedJwt, VerifyError> {
-    const found = resolveKeyNow(
-      this.#registry,
-      candidate.provider.tenant,
-      candidate.header.kid,
-      question(candidate),
-      fiber,
+  /**
+   * Judges once more after somebody had to wait for a key: the token may have expired, and its provider may vouch for
+   * another issuer, with whose key it must not be tried.
+   */
+  #judgeAgain(
+    { asked, provider }: Candidate,
+    next: (candidate: Candidate) => Effect.Effect<VerifiedJwt, VerifyError>,
+  ): Effect.Effect<VerifiedJwt, VerifyError> {
+    return this.#judge(asked, (candidate) =>
+      candidate.provider.provider === provider.provider
+        ? next(candidate)
+        : this.verify(asked.tenant, asked.token, asked.options),
     )
-    const tryOn = (key: ResolvedKey) => this.#tryOn(candidate, key, () => this.#tryAnother(candidate, key))
-    if (isAnswered(found)) return tryOn(found.value)
+  }
+
+  #tryKey(candidate: Candidate, fiber: Fiber.Fiber<unknown, unknown>): Effect.Effect<VerifiedJwt, VerifyError> {
+    const { header, tenant } = candidate.asked
+    const found = resolveKeyNow(this.#registry, tenant, header.kid, question(candidate), fiber)
+    if (isAnswered(found)) return this.#tryFirst(candidate, found.value)
     return Effect.matchEffect(found, {
-      onSuccess: tryOn,
+      onSuccess: (key) => this.#judgeAgain(candidate, (candidate) => this.#tryFirst(candidate, key)),
       onFailure: (error) =>
-        error._tag === "KeyAmbiguous" ? this.#tryEach(candidate, error) : Effect.fail(asRefusal(candidate, error)),
+        error._tag === "KeyAmbiguous"
+          ? this.#judgeAgain(candidate, (candidate) => this.#tryEach(candidate, error, true))
+          : Effect.fail(asRefusal(candidate, error)),
     })
+  }
+
+  #tryFirst(candidate: Candidate, key: TriedKey): Effect.Effect<VerifiedJwt, VerifyError> {
+    return this.#tryOn(candidate, key, () => this.#tryAnother(candidate, key.thumbprint))
   }
 
   #tryOn(
@@ -136,7 +165,11 @@ class Verification {
     orElse: () => Effect.Effect<VerifiedJwt, VerifyError>,
     ifUnusable: () => Effect.Effect<VerifiedJwt, VerifyError> = () => Effect.fail(unusableKey(candidate)),
   ): Effect.Effect<VerifiedJwt, VerifyError> {
-    return check(candidate.token, key.jwk, candidate.header.alg, (said) => {
+    const { header, policy, token } = candidate.asked
+    if (!allowsOn(policy.algorithms, header.alg, key.jwk)) {
+      return Effect.fail(refused(candidate, unexpectedAlgorithm(header.alg)))
+    }
+    return check(token, key.jwk, header.alg, (said) => {
       switch (said) {
         case "Right":
           return Effect.succeed(verifiedWith(candidate, key))
@@ -149,17 +182,24 @@ class Verification {
   }
 
   /** Providers do publish a new key under an old kid: one look for it, on the budget of unknown kids. */
-  #tryAnother(candidate: Candidate, { thumbprint }: TriedKey): Effect.Effect<VerifiedJwt, VerifyError> {
-    const asked = { ...question(candidate), notThumbprint: thumbprint }
-    return Effect.matchEffect(this.#registry.resolveKey(candidate.provider.tenant, candidate.header.kid, asked), {
-      onSuccess: (another) => this.#tryOn(candidate, another, () => Effect.fail(wrongSignature(candidate))),
+  #tryAnother(
+    candidate: Candidate,
+    notThumbprint: string | ReadonlyArray<string>,
+  ): Effect.Effect<VerifiedJwt, VerifyError> {
+    const { header, tenant } = candidate.asked
+    const looked = this.#registry.resolveKey(tenant, header.kid, { ...question(candidate), notThumbprint })
+    return Effect.matchEffect(looked, {
+      onSuccess: (key) =>
+        this.#judgeAgain(candidate, (candidate) =>
+          this.#tryOn(candidate, key, () => Effect.fail(wrongSignature(candidate))),
+        ),
       onFailure: (error): Effect.Effect<VerifiedJwt, VerifyError> => {
         switch (error._tag) {
           // The key that is published under the kid has spoken, confirmed or not: made-up signatures are no outage.
           case "KeyNotFound":
             return Effect.fail(wrongSignature(candidate))
           case "KeyAmbiguous":
-            return this.#tryEach(candidate, error)
+            return this.#judgeAgain(candidate, (candidate) => this.#tryEach(candidate, error, false))
           case "JwksUnavailable":
           case "NotRegistered":
             return Effect.fail(error)
@@ -169,15 +209,11 @@ class Verification {
   }
 
   /** Several keys of the issuer fit, and neither kid nor algorithm tell them apart: the signature does. */
-  #tryEach(candidate: Candidate, ambiguous: KeyAmbiguous): Effect.Effect<VerifiedJwt, VerifyError> {
-    const { provider, tenant } = candidate.provider
+  #tryEach(candidate: Candidate, ambiguous: KeyAmbiguous, mayLook: boolean): Effect.Effect<VerifiedJwt, VerifyError> {
     if (ambiguous.thumbprints.length > maxTries) return Effect.fail(ambiguous)
-    const wanted = new Set(ambiguous.thumbprints)
-    return Effect.flatMap(this.#registry.providerStatus(tenant, provider), ({ freshness = "fresh", keys }) => {
-      const byThumbprint = new Map(keys.map(({ jwk, thumbprint }) => [thumbprint, { jwk, thumbprint, freshness }]))
-      const tries = Array.from(byThumbprint.values()).filter(({ thumbprint }) => wanted.has(thumbprint))
+    return Effect.flatMap(this.#keysOf(candidate, ambiguous), (keys) => {
       // One that can not be used here says nothing of the others.
-      const begin = tries.reduceRight<(tried: boolean) => Effect.Effect<VerifiedJwt, VerifyError>>(
+      const begin = keys.reduceRight<(tried: boolean) => Effect.Effect<VerifiedJwt, VerifyError>>(
         (rest, key) => (tried) =>
           this.#tryOn(
             candidate,
@@ -185,15 +221,41 @@ class Verification {
             () => rest(true),
             () => rest(tried),
           ),
-        (tried) => Effect.fail(tried ? wrongSignature(candidate) : unusableKey(candidate)),
+        (tried) => {
+          if (!tried) return Effect.fail(unusableKey(candidate))
+          const thumbprints = keys.map(({ thumbprint }) => thumbprint)
+          return mayLook ? this.#tryAnother(candidate, thumbprints) : Effect.fail(wrongSignature(candidate))
+        },
       )
-      // Where none is left to try, the set has changed meanwhile.
-      return begin(tries.length === 0)
+      return keys.length === 0 ? Effect.fail(ambiguous) : begin(false)
+    })
+  }
+
+  /** The keys that fit, from the set that is held; one that may not be kept is fetched for this question alone. */
+  #keysOf(
+    { asked: { header, tenant }, provider: { provider } }: Candidate,
+    { thumbprints }: KeyAmbiguous,
+  ): Effect.Effect<ReadonlyArray<TriedKey>, VerifyError> {
+    return Effect.flatMap(this.#registry.providerStatus(tenant, provider), ({ freshness = "fresh", keys }) => {
+      const held = keys.map(({ jwk, thumbprint }) => ({ jwk, thumbprint, freshness }))
+      const wanted = thumbprints.flatMap((thumbprint) => held.find((key) => key.thumbprint === thumbprint) ?? [])
+      return wanted.length > 0
+        ? Effect.succeed(wanted)
+        : Effect.flatMap(this.#registry.resolve(tenant, provider), ({ freshness, jwks }) => {
+            const fitting = jwks.keys.filter(({ kid }) => header.kid === undefined || kid === header.kid)
+            return Effect.promise(() =>
+              Promise.all(
+                fitting
+                  .slice(0, maxTries)
+                  .map(async (jwk) => ({ jwk, freshness, thumbprint: await calculateJwkThumbprint(jwk) })),
+              ),
+            )
+          })
     })
   }
 }
 
-const question = ({ header, policy, provider }: Candidate): ResolveKeyOptions => ({
+const question = ({ asked: { header, policy }, provider }: Candidate): ResolveKeyOptions => ({
   provider: provider.provider,
   alg: header.alg,
   allowStale: policy.allowStale,
@@ -217,6 +279,16 @@ const allows = (algorithms: ReadonlyArray<JwsAlgorithm>, alg: JwsAlgorithm): boo
   (alg === "EdDSA" && (algorithms.includes("Ed25519") || algorithms.includes("Ed448"))) ||
   ((alg === "Ed25519" || alg === "Ed448") && algorithms.includes("EdDSA"))
 
+/** The same for a key: `EdDSA` is another algorithm on each curve. */
+const allowsOn = (algorithms: ReadonlyArray<JwsAlgorithm>, alg: JwsAlgorithm, { crv }: Jwk): boolean =>
+  alg !== "EdDSA" || algorithms.includes(alg) || algorithms.some((algorithm) => algorithm === crv)
+
+const unexpectedAlgorithm = (alg: JwsAlgorithm): JwtInvalidReason => ({
+  _tag: "Algorithm",
+  alg,
+  rule: "it is not expected here",
+})
+
 const refusal = (tenant: string, provider: string | undefined, reason: JwtInvalidReason): JwtInvalid =>
   new JwtInvalid({ tenant, ...(provider === undefined ? {} : { provider }), reason })
 
@@ -226,20 +298,23 @@ const refused = ({ provider }: Candidate, reason: JwtInvalidReason): JwtInvalid 
 const wrongSignature = (candidate: Candidate): JwtInvalid => refused(candidate, { _tag: "Signature" })
 
 const unusableKey = (candidate: Candidate): JwtInvalid => {
-  const { alg } = candidate.header
+  const { alg } = candidate.asked.header
   return refused(candidate, { _tag: "Algorithm", alg, rule: "this runtime can not use the provider's key with it" })
 }
 
 /** A key that is published for another algorithm is no matter of keys, but of the token's `alg`. */
 const asRefusal = (candidate: Candidate, error: ResolveError): VerifyError => {
-  const { alg } = candidate.header
+  const { alg } = candidate.asked.header
   return error instanceof KeyNotFound &&
     (error.dropped === "AlgorithmMismatch" || error.dropped === "AlgorithmNotAllowed")
     ? refused(candidate, { _tag: "Algorithm", alg, rule: "it does not fit the key with this kid" })
     : error
 }
 
-const verifiedWith = ({ header, payload, provider }: Candidate, { freshness, thumbprint }: TriedKey): VerifiedJwt => ({
+const verifiedWith = (
+  { asked: { header }, payload, provider }: Candidate,
+  { freshness, thumbprint }: TriedKey,
+): VerifiedJwt => ({
   tenant: provider.tenant,
   provider: provider.provider,
   issuer: payload.iss,
