@@ -31,7 +31,7 @@ export interface VerifyPolicy {
    * accepts any.
    */
   readonly audience?: string | ReadonlyArray<string> | null
-  /** The header's `typ` (RFC 8725 section 3.11), without case and without `application/`. Default: any. */
+  /** The header's `typ` (RFC 8725 section 3.11), without case and without `application/`; not beside a profile. Default: any. */
   readonly typ?: string
   /** A preset for a kind of token. Default: none. */
   readonly profile?: JwtProfile
