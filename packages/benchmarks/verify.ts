@@ -37,7 +37,7 @@ interface Size {
   readonly rounds: number
 }
 
-const full: Size = { tenants: 8, keysEach: 2, tokensEach: 32, warmUpRounds: 4, rounds: 25 }
+const full: Size = { tenants: 8, keysEach: 2, tokensEach: 32, warmUpRounds: 40, rounds: 41 }
 const small: Size = { tenants: 2, keysEach: 2, tokensEach: 8, warmUpRounds: 1, rounds: 5 }
 
 interface SignedToken {
@@ -200,8 +200,14 @@ const withRuntime = async <A>(tenants: ReadonlyArray<Tenant>, use: (runtime: Run
   }
 }
 
-/** Microseconds a token, of each contestant in each round. */
-type Times = ReadonlyMap<string, ReadonlyArray<number>>
+/** What a token took in one round, in microseconds: by the clock, and of processors, those of Web Crypto's threads too. */
+interface Turn {
+  readonly clock: number
+  readonly cpu: number
+}
+
+/** The turns of each contestant. */
+type Times = ReadonlyMap<string, ReadonlyArray<Turn>>
 
 const measure = async (
   contestants: ReadonlyArray<Contestant>,
@@ -209,14 +215,16 @@ const measure = async (
   tokens: ReadonlyArray<SignedToken>,
   { rounds, warmUpRounds }: Size,
 ): Promise<Times> => {
-  const times = new Map(contestants.map(({ id }) => [id, Array.of<number>()]))
+  const times = new Map(contestants.map(({ id }) => [id, Array.of<Turn>()]))
   for (let round = -warmUpRounds; round < rounds; round += 1) {
     const first = (round + warmUpRounds) % contestants.length
     for (const contestant of [...contestants.slice(first), ...contestants.slice(0, first)]) {
+      const cpuBefore = process.cpuUsage()
       const begin = process.hrtime.bigint()
       await contestant[way](tokens)
-      const micros = Number(process.hrtime.bigint() - begin) / 1_000 / tokens.length
-      if (round >= 0) times.get(contestant.id)?.push(micros)
+      const clock = Number(process.hrtime.bigint() - begin) / 1_000 / tokens.length
+      const { system, user } = process.cpuUsage(cpuBefore)
+      if (round >= 0) times.get(contestant.id)?.push({ clock, cpu: (system + user) / tokens.length })
     }
   }
   return times
@@ -227,10 +235,12 @@ interface Row {
   readonly way: "oneByOne" | "together"
   readonly id: string
   readonly name: string
-  /** Median, in microseconds. */
+  /** Median by the clock, in microseconds. */
   readonly micros: number
   /** Median of the ratios to jose in the same round. */
   readonly toJose: number
+  /** The same of processor time. */
+  readonly cpuToJose: number
 }
 
 const rowsOf = (
@@ -242,8 +252,10 @@ const rowsOf = (
   const jose = times.get("jose") ?? []
   return contestants.map(({ id, name }) => {
     const own = times.get(id) ?? []
-    const toJose = median(own.map((micros, round) => micros / (jose[round] ?? Number.NaN)))
-    return { alg, way, id, name, micros: median(own), toJose }
+    const ratio = (figure: keyof Turn) =>
+      median(own.map((turn, round) => turn[figure] / (jose[round]?.[figure] ?? Number.NaN)))
+    const micros = median(own.map(({ clock }) => clock))
+    return { alg, way, id, name, micros, toJose: ratio("clock"), cpuToJose: ratio("cpu") }
   })
 }
 
@@ -276,10 +288,9 @@ const run = async (size: Size): Promise<ReadonlyArray<Row>> => {
 const ways = { oneByOne: "one by one", together: `${atATime} at a time` }
 
 const print = (rows: ReadonlyArray<Row>): void => {
-  for (const { alg, micros, name, toJose, way } of rows) {
-    console.log(
-      `${alg}  ${ways[way].padEnd(13)}  ${name.padEnd(34)}  ${micros.toFixed(1).padStart(6)} us  ${toJose.toFixed(3)} x jose`,
-    )
+  for (const { alg, cpuToJose, micros, name, toJose, way } of rows) {
+    const ratios = `${toJose.toFixed(3)} x jose, ${cpuToJose.toFixed(3)} of its processor time`
+    console.log(`${alg}  ${ways[way].padEnd(13)}  ${name.padEnd(34)}  ${micros.toFixed(1).padStart(6)} us  ${ratios}`)
   }
 }
 

@@ -14,3 +14,20 @@ export const isCanonical = (text: string, from: number, to: number): boolean => 
       return false
   }
 }
+
+/**
+ * Whether text holds what decoders let pass beside base64url without padding (RFC 7515 section 2): white space, padding, and
+ * the two characters of the other alphabet. A signature covers the text that they skip it in.
+ */
+export const hasForeign = (text: string): boolean =>
+  text.includes(" ") ||
+  text.includes("=") ||
+  text.includes("+") ||
+  text.includes("/") ||
+  text.includes("\n") ||
+  text.includes("\r") ||
+  text.includes("\t") ||
+  text.includes("\f")
+
+/** The bytes of base64url text, one in each character. Throws for what is none. */
+export const bytesIn = (part: string): string => atob(part.replaceAll("-", "+").replaceAll("_", "/"))

@@ -27,12 +27,10 @@ export const bind = (
   options: Pick<VerifyOptions, "issuer" | "provider">,
 ): Result.Result<Bound, JwtInvalidReason | NotRegistered> => {
   if (!hasIssuer(payload)) return refused("it names none (RFC 7519 section 4.1.1)")
-  return Result.map(
-    options.provider === undefined
-      ? ofTenant(registered, payload, options.issuer)
-      : ofProvider(tenant, registered, payload, options.provider, options.issuer),
-    (provider) => ({ provider, payload }),
-  )
+  const { issuer, provider: name } = options
+  const found =
+    name === undefined ? ofTenant(registered, payload, issuer) : ofProvider(tenant, registered, payload, name, issuer)
+  return Result.isFailure(found) ? Result.fail(found.failure) : Result.succeed({ provider: found.success, payload })
 }
 
 const ofProvider = (

@@ -162,7 +162,7 @@ const policyNames: ReadonlySet<string> = new Set(fields)
 const checkNames = (options: VerifyOptions): void => {
   for (const name in options) {
     if (policyNames.has(name)) continue
-    const other = others[name]
+    const other = Object.hasOwn(others, name) ? others[name] : undefined
     const value: unknown = Reflect.get(options, name)
     if (other === undefined) {
       throw invalid([{ field: name, rule: "is no option of a verification; check its spelling" }])

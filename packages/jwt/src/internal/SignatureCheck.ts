@@ -4,12 +4,20 @@
 import type { Jwk, JwsAlgorithm } from "@effect-jwks/core"
 import * as Effect from "effect/Effect"
 import type { CryptoKey } from "jose"
-import { JWSSignatureVerificationFailed } from "jose/errors"
+import { JWSInvalid, JWSSignatureVerificationFailed } from "jose/errors"
 import { compactVerify } from "jose/jws/compact/verify"
 import { importJWK } from "jose/key/import"
 
-/** What a key says of a token; `Unusable`: this runtime or jose can not use it with the token's algorithm. */
-export type Said = "Right" | "Wrong" | "Unusable"
+/**
+ * What a key says of a token. `Malformed`: its signature is not base64url. `Unusable`: this runtime or jose can not use the key
+ * with the token's algorithm.
+ */
+export type Said = "Right" | "Wrong" | "Malformed" | "Unusable"
+
+const saidBy = (error: unknown): Said => {
+  if (error instanceof JWSSignatureVerificationFailed) return "Wrong"
+  return error instanceof JWSInvalid ? "Malformed" : "Unusable"
+}
 
 type Imported = CryptoKey | Promise<CryptoKey>
 
@@ -64,7 +72,7 @@ export const check = <A, E>(
     const verified = key instanceof Promise ? key.then((key) => compactVerify(token, key)) : compactVerify(token, key)
     verified.then(
       () => resume(next("Right")),
-      (error: unknown) => resume(next(error instanceof JWSSignatureVerificationFailed ? "Wrong" : "Unusable")),
+      (error: unknown) => resume(next(saidBy(error))),
     )
   })
 }

@@ -25,7 +25,7 @@ import type { VerifiedJwt } from "../VerifiedJwt.ts"
 import type { JwtVerifierService } from "../JwtVerifierService.ts"
 import type { VerifyOptions, VerifyOptionsWithClaims } from "../VerifyOptions.ts"
 import { breachOf } from "./ClaimRules.ts"
-import { TokenReader, type UnverifiedJwt } from "./CompactJws.ts"
+import { notBase64url, TokenReader, type UnverifiedJwt } from "./CompactJws.ts"
 import { bind, type Bound } from "./IssuerBinding.ts"
 import { Policies, type Policy, type VerifierSettings } from "./Policy.ts"
 import { decodeClaims } from "./ClaimsSchema.ts"
@@ -98,7 +98,8 @@ class Verification {
       const policy = this.#policies.of(options)
       const read = this.#reader.read(token)
       if (Result.isFailure(read)) return Effect.fail(refusal(tenant, undefined, read.failure))
-      const asked: Asked = { ...read.success, tenant, options, policy }
+      const { header, payload } = read.success
+      const asked: Asked = { token, header, payload, tenant, options, policy }
       return this.#judge(asked, (candidate) => this.#tryKey(candidate, fiber))
     })
   }
@@ -114,7 +115,8 @@ class Verification {
         const { failure } = bound
         return Effect.fail(failure._tag === "NotRegistered" ? failure : refusal(asked.tenant, undefined, failure))
       }
-      const candidate: Candidate = { asked, ...bound.success }
+      const { payload, provider } = bound.success
+      const candidate: Candidate = { asked, payload, provider }
       const breach = this.#breachOf(candidate)
       return breach === undefined ? next(candidate) : Effect.fail(refused(candidate, breach))
     })
@@ -175,6 +177,8 @@ class Verification {
           return Effect.succeed(verifiedWith(candidate, key))
         case "Wrong":
           return orElse()
+        case "Malformed":
+          return Effect.fail(refused(candidate, { _tag: "Malformed", rule: notBase64url }))
         case "Unusable":
           return ifUnusable()
       }
