@@ -32,7 +32,7 @@ const Orders = HttpApiGroup.make("orders")
     HttpApiEndpoint.post("place", "/:tenant/orders", {
       params: { tenant: Schema.String },
       success: Schema.String,
-    }).annotateMerge(BearerApi.requireScopes("orders:write")),
+    }).pipe(BearerApi.requireScopes("orders:write")),
   )
   .middleware(Authorization)
 

@@ -3,6 +3,7 @@
  * headers, and the scopes of an endpoint. Servers, typed clients and OpenAPI documents read it; a client's program gets
  * nothing else with it.
  */
+import * as Arr from "effect/Array"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as ErrorReporter from "effect/ErrorReporter"
@@ -11,8 +12,11 @@ import * as HttpApiSecurity from "effect/http-api/HttpApiSecurity"
 import * as OpenApi from "effect/http-api/OpenApi"
 import * as HttpServerRespondable from "effect/http/HttpServerRespondable"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
+import * as Option from "effect/Option"
+import * as Record from "effect/Record"
 import * as Schema from "effect/Schema"
 import { challengeText } from "./internal/Challenge.ts"
+import { requiredIn, requiring } from "./internal/RequiredScopes.ts"
 
 // -----------------------------------------------------------------------------
 // Answers
@@ -237,43 +241,77 @@ export const definition = {
 // Scopes
 // -----------------------------------------------------------------------------
 
-/** The scopes that an endpoint or a group needs: those of both. {@link requireScopes} sets it. */
-export const RequiredScopes = Context.Reference<ReadonlyArray<string>>("@effect-jwks/jwt/RequiredScopes", {
-  defaultValue: () => [],
-})
+/** An endpoint or a group, as far as scopes can be required of it; `A` is what it is with them. */
+export interface Guardable<out A extends object> {
+  readonly annotations: Context.Context<never>
+  readonly annotateMerge: (annotations: Context.Context<never>) => A
+  /** Those of a group. */
+  readonly endpoints?: { readonly [name: string]: Guardable<object> }
+  /** What an `HttpApi` has: the middleware knows the endpoint and its group alone. */
+  readonly groups?: never
+}
 
 /**
- * Scopes that a token needs for an endpoint, as annotations: a token that lacks one is answered with 403.
+ * Requires scopes for an endpoint or a group: a token that lacks one is answered with 403.
  *
  * **Details**
  *
- * On a group they are needed for all its endpoints. On an endpoint the OpenAPI document names them, too (OpenAPI 3.1,
- * Security Requirement Object).
+ * They add to those that are required already, so the order does not matter, and nothing that is merged into annotations takes
+ * one away. On a group they are needed for all its endpoints. The OpenAPI document names all of them at the operation
+ * (OpenAPI 3.1, Security Requirement Object).
  *
  * **Gotchas**
  *
- * The middleware asks for them, so they do nothing for an endpoint without it.
+ * The middleware asks for them, so they do nothing for an endpoint without it. The document is made by `OpenApi.Transform`:
+ * one that is there is kept, one that is annotated afterwards takes its place, and endpoints that are added to a group
+ * afterwards are guarded, but not in the document.
  *
  * **Example**
  *
  * ```ts
  * import * as BearerApi from "@effect-jwks/jwt/BearerApi"
- * import { HttpApiEndpoint } from "effect/http-api"
+ * import { HttpApiEndpoint, HttpApiGroup } from "effect/http-api"
  *
- * HttpApiEndpoint.delete("cancel", "/orders/:id").annotateMerge(BearerApi.requireScopes("orders:write"))
+ * HttpApiGroup.make("orders")
+ *   .add(HttpApiEndpoint.delete("cancel", "/orders/:id").pipe(BearerApi.requireScopes("orders:write")))
+ *   .pipe(BearerApi.requireScopes("shop"))
  * ```
  */
-export const requireScopes = (...scopes: readonly [string, ...ReadonlyArray<string>]): Context.Context<never> =>
-  OpenApi.annotations({
-    transform: (operation) => ({ ...operation, ...securedWith(operation["security"], scopes) }),
-  }).pipe(Context.add(RequiredScopes, scopes))
+export const requireScopes =
+  (...scopes: readonly [string, ...ReadonlyArray<string>]): (<A extends object>(self: Guardable<A>) => A) =>
+  (self) => {
+    const required = requiring(scopes)
+    const { endpoints } = self
+    if (endpoints === undefined) return self.annotateMerge(Context.merge(required, documenting(self, scopes)))
+    const documented = Record.map(endpoints, (endpoint) => endpoint.annotateMerge(documenting(endpoint, scopes)))
+    // A copy already, which nobody else has.
+    return Object.assign(self.annotateMerge(required), { endpoints: documented })
+  }
 
-/** Of an operation; a group's tag has no security. */
-const securedWith = (security: unknown, scopes: ReadonlyArray<string>) =>
-  Array.isArray(security)
-    ? {
-        security: security.map((requirement: object) =>
-          "bearer" in requirement ? { ...requirement, bearer: scopes } : requirement,
-        ),
-      }
-    : {}
+/** The scopes that an endpoint needs with those of its group: for the other schemes of a middleware, which have to ask for them. */
+export const requiredScopes = ({
+  endpoint,
+  group,
+}: {
+  readonly endpoint: Pick<Guardable<object>, "annotations">
+  readonly group: Pick<Guardable<object>, "annotations">
+}): ReadonlyArray<string> => Arr.union(requiredIn(group.annotations), requiredIn(endpoint.annotations))
+
+/** The operation of the document names the scopes beside those that it names. */
+const documenting = ({ annotations }: Guardable<object>, scopes: ReadonlyArray<string>) => {
+  const before = Context.getOption(annotations, OpenApi.Transform)
+  return OpenApi.annotations({
+    transform: (operation) => {
+      const made = Option.isSome(before) ? before.value(operation) : operation
+      return { ...made, security: securedWith(made["security"], scopes) }
+    },
+  })
+}
+
+const securedWith = (security: unknown, scopes: ReadonlyArray<string>): unknown =>
+  Array.isArray(security) ? security.map((requirement: unknown) => scoped(requirement, scopes)) : security
+
+const scoped = (requirement: unknown, scopes: ReadonlyArray<string>): unknown =>
+  isRequirement(requirement) ? { ...requirement, bearer: Arr.union(requirement.bearer, scopes) } : requirement
+
+const isRequirement = Schema.is(Schema.Struct({ bearer: Schema.Array(Schema.String) }))

@@ -72,7 +72,7 @@ import {
   InsufficientScope,
   KeysUnavailable,
   MalformedCredentials,
-  RequiredScopes,
+  requiredScopes,
   Unauthenticated,
 } from "./BearerApi.ts"
 import type { ChallengeOptions } from "./internal/Challenge.ts"
@@ -352,8 +352,7 @@ const rememberScopes = () => {
   return (endpoint: HttpApiEndpoint.Top, group: HttpApiGroup.Top): Scopes => {
     const found = known.get(endpoint)
     if (found?.group === group) return found.scopes
-    const required = [group, endpoint].flatMap(({ annotations }) => Context.get(annotations, RequiredScopes))
-    const scopes = Array.from(new Set(required))
+    const scopes = requiredScopes({ endpoint, group })
     known.set(endpoint, { group, scopes })
     return scopes
   }

@@ -154,6 +154,31 @@ describe("make", () => {
   })
 })
 
+describe("scopes", () => {
+  const orders = BearerApi.requireScopes("orders")
+
+  it("leave an endpoint and a group what they are", () => {
+    expectTypeOf(mine.pipe(orders, BearerApi.requireScopes("read", "write"))).toEqualTypeOf<typeof mine>()
+    const group = HttpApiGroup.make("mine").add(mine).middleware(Authorization)
+    expectTypeOf(group.pipe(orders)).toEqualTypeOf<typeof group>()
+    expectTypeOf(orders(HttpApiGroup.make("none"))).toEqualTypeOf<HttpApiGroup.HttpApiGroup<"none">>()
+    class Mine extends HttpApiGroup.make("mine").add(mine) {}
+    expectTypeOf(Mine.pipe(orders).endpoints.mine).toEqualTypeOf<typeof mine>()
+  })
+
+  it("are for endpoints and groups alone, and at least one", () => {
+    // @ts-expect-error an API's annotations reach no middleware
+    Api.pipe(orders)
+    class ApiClass extends HttpApi.make("class").add(HttpApiGroup.make("mine").add(mine)) {}
+    // @ts-expect-error nor do those of a class
+    orders(ApiClass)
+    // @ts-expect-error they are no annotations, which could replace others
+    mine.annotateMerge(orders)
+    // @ts-expect-error no scope is no requirement
+    BearerApi.requireScopes()
+  })
+})
+
 describe("a typed client", () => {
   it("knows every refusal", () => {
     type MiddlewareErrors = HttpApiMiddleware.Error<Authorization>

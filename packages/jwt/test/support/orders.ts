@@ -50,9 +50,7 @@ const Orders = HttpApiGroup.make("orders")
     }),
   )
   .add(
-    HttpApiEndpoint.post("place", "/orders", { success: Schema.String }).annotateMerge(
-      BearerApi.requireScopes("orders:write"),
-    ),
+    HttpApiEndpoint.post("place", "/orders", { success: Schema.String }).pipe(BearerApi.requireScopes("orders:write")),
   )
   .middleware(Authorization)
 

@@ -1,0 +1,116 @@
+/**
+ * What a definition says of bearer tokens, and what a server makes of it: scopes that add up.
+ */
+import { assert, describe, it } from "@effect/vitest"
+import * as BearerApi from "@effect-jwks/jwt/BearerApi"
+import * as Effect from "effect/Effect"
+import * as HttpApi from "effect/http-api/HttpApi"
+import * as HttpApiBuilder from "effect/http-api/HttpApiBuilder"
+import * as HttpApiEndpoint from "effect/http-api/HttpApiEndpoint"
+import * as HttpApiGroup from "effect/http-api/HttpApiGroup"
+import * as OpenApi from "effect/http-api/OpenApi"
+import * as HttpServer from "effect/http/HttpServer"
+import * as Layer from "effect/Layer"
+import * as Schema from "effect/Schema"
+import { auth, Authorization, CurrentUser, serve, setUp } from "./support/orders.ts"
+
+const mine = Effect.map(CurrentUser, ({ claims }) => claims.sub)
+
+describe("scopes", () => {
+  const get = <const Name extends string>(name: Name) =>
+    HttpApiEndpoint.get(name, `/${name}`, { success: Schema.String })
+  const admin = BearerApi.requireScopes("admin")
+  const read = BearerApi.requireScopes("read")
+
+  const Each = HttpApiGroup.make("each")
+    .add(get("twice").pipe(admin, read))
+    .add(get("merged").pipe(admin).annotateMerge(get("other").pipe(read).annotations))
+    .add(
+      get("described")
+        .annotate(OpenApi.Transform, (operation) => ({ ...operation, summary: "ours" }))
+        .pipe(admin),
+    )
+    .middleware(Authorization)
+
+  const All = HttpApiGroup.make("all")
+    .add(get("open"))
+    .add(get("closed").pipe(admin))
+    .middleware(Authorization)
+    .pipe(read)
+    .add(get("late").middleware(Authorization))
+
+  // As somebody may do who wants the group's annotations on its endpoints.
+  const Spread = HttpApiGroup.make("spread")
+    .add(get("spread").pipe(admin))
+    .middleware(Authorization)
+    .annotateEndpointsMerge(HttpApiGroup.make("some").pipe(read).annotations)
+
+  const Api = HttpApi.make("scopes").add(Each).add(All).add(Spread)
+
+  const Live = HttpApiBuilder.layer(Api).pipe(
+    Layer.provide([
+      HttpApiBuilder.group(Api, "each", (handlers) =>
+        handlers
+          .handle("twice", () => mine)
+          .handle("merged", () => mine)
+          .handle("described", () => mine),
+      ),
+      HttpApiBuilder.group(Api, "all", (handlers) =>
+        handlers
+          .handle("open", () => mine)
+          .handle("closed", () => mine)
+          .handle("late", () => mine),
+      ),
+      HttpApiBuilder.group(Api, "spread", (handlers) => handlers.handle("spread", () => mine)),
+    ]),
+    Layer.provide(auth.layer(Authorization)),
+    Layer.provide(HttpServer.layerServices),
+  )
+
+  const needed = {
+    twice: ["admin", "read"],
+    merged: ["admin", "read"],
+    described: ["admin"],
+    open: ["read"],
+    closed: ["read", "admin"],
+    late: ["read"],
+    spread: ["admin", "read"],
+  }
+
+  it.effect("that are required more than once add up, whichever way they are combined", () =>
+    Effect.gen(function* () {
+      const { tokenWith, verifier } = yield* setUp()
+      const { ask } = yield* serve(Live.pipe(Layer.provide(verifier)))
+      for (const [name, scopes] of Object.entries(needed)) {
+        const accepted = yield* ask(`/${name}`, { bearer: yield* tokenWith({ scope: scopes.join(" ") }) })
+        assert.strictEqual(accepted.status, 200, name)
+        for (const lacking of scopes) {
+          const scope = scopes.filter((scope) => scope !== lacking).join(" ")
+          const refused = yield* ask(`/${name}`, { bearer: yield* tokenWith({ scope }) })
+          assert.strictEqual(refused.status, 403, `${name} without ${lacking}`)
+          assert.include(refused.headers.get("www-authenticate") ?? "", `scope="${scopes.join(" ")}"`)
+        }
+      }
+    }),
+  )
+
+  it("of an endpoint and of its group are in the OpenAPI document, beside what was there", () => {
+    const { paths, tags } = OpenApi.fromApi(Api)
+    const documented = (name: string) => paths[`/${name}`]?.get?.security
+    assert.deepStrictEqual(documented("twice"), [{ bearer: ["admin", "read"] }])
+    assert.deepStrictEqual(documented("described"), [{ bearer: ["admin"] }])
+    assert.deepInclude(paths["/described"]?.get, { summary: "ours" })
+    assert.deepStrictEqual(documented("open"), [{ bearer: ["read"] }])
+    assert.deepStrictEqual(documented("closed"), [{ bearer: ["admin", "read"] }])
+    assert.deepStrictEqual(
+      tags.map(({ name }) => name),
+      ["each", "all", "spread"],
+    )
+  })
+
+  it("are told to who writes another scheme", () => {
+    const endpoint = All.endpoints.closed
+    assert.deepStrictEqual(BearerApi.requiredScopes({ endpoint, group: All }), ["read", "admin"])
+    assert.deepStrictEqual(BearerApi.requiredScopes({ endpoint: get("free"), group: HttpApiGroup.make("none") }), [])
+  })
+})
