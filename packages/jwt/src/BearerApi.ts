@@ -47,11 +47,15 @@ const respond = (status: number, { body, headers }: Answer) =>
 const challenged = (challenge: string) => ({ "www-authenticate": challenge, ...noStore })
 
 /** The `Authorization` header does not hold one bearer token: status 400, `invalid_request`. */
-export class MalformedCredentials extends Schema.TaggedError<MalformedCredentials>()("MalformedCredentials", {
-  message,
-  /** `WWW-Authenticate`, where it may be seen. */
-  challenge,
-}) {
+export class MalformedCredentials extends Schema.TaggedError<MalformedCredentials>()(
+  "MalformedCredentials",
+  {
+    message,
+    /** `WWW-Authenticate`, where it may be seen. */
+    challenge,
+  },
+  { httpApiStatus: 400 },
+) {
   override readonly [ErrorReporter.ignore] = true;
   [HttpServerRespondable.symbol]() {
     return respond(400, malformedAnswer(this))
@@ -63,7 +67,8 @@ const malformedAnswer = ({ challenge, message }: MalformedCredentials) => ({
   body: { _tag: "MalformedCredentials", message } as const,
 })
 
-const Malformed = MalformedCredentials.pipe(
+/** {@link MalformedCredentials} with its headers, for the `error` of an endpoint; the class alone has the status without them. */
+export const MalformedCredentialsWithHeaders = MalformedCredentials.pipe(
   HttpApiSchema.encodeToWithHeaders(
     {
       body: Schema.TaggedStruct("MalformedCredentials", { message })
@@ -79,12 +84,16 @@ const Malformed = MalformedCredentials.pipe(
 )
 
 /** No token (without `error`), or one that is not accepted (`invalid_token`): status 401. */
-export class Unauthenticated extends Schema.TaggedError<Unauthenticated>()("Unauthenticated", {
-  message,
-  error: Schema.optionalKey(Schema.Literal("invalid_token")),
-  /** `WWW-Authenticate`, where it may be seen. */
-  challenge,
-}) {
+export class Unauthenticated extends Schema.TaggedError<Unauthenticated>()(
+  "Unauthenticated",
+  {
+    message,
+    error: Schema.optionalKey(Schema.Literal("invalid_token")),
+    /** `WWW-Authenticate`, where it may be seen. */
+    challenge,
+  },
+  { httpApiStatus: 401 },
+) {
   override readonly [ErrorReporter.ignore] = true;
   [HttpServerRespondable.symbol]() {
     return respond(401, unauthenticatedAnswer(this))
@@ -98,7 +107,8 @@ const unauthenticatedAnswer = ({ challenge, error, message }: Unauthenticated) =
   body: { _tag: "Unauthenticated", message, ...(error === undefined ? {} : { error }) } as const,
 })
 
-const NoValidToken = Unauthenticated.pipe(
+/** {@link Unauthenticated} with its headers, for the `error` of an endpoint; the class alone has the status without them. */
+export const UnauthenticatedWithHeaders = Unauthenticated.pipe(
   HttpApiSchema.encodeToWithHeaders(
     {
       body: Schema.TaggedStruct("Unauthenticated", {
@@ -118,13 +128,17 @@ const NoValidToken = Unauthenticated.pipe(
 )
 
 /** The token lacks a scope that is needed: status 403, `insufficient_scope`. */
-export class InsufficientScope extends Schema.TaggedError<InsufficientScope>()("InsufficientScope", {
-  message,
-  /** All that are needed. */
-  scope: Schema.Array(Schema.String),
-  /** `WWW-Authenticate`, where it may be seen. */
-  challenge,
-}) {
+export class InsufficientScope extends Schema.TaggedError<InsufficientScope>()(
+  "InsufficientScope",
+  {
+    message,
+    /** All that are needed. */
+    scope: Schema.Array(Schema.String),
+    /** `WWW-Authenticate`, where it may be seen. */
+    challenge,
+  },
+  { httpApiStatus: 403 },
+) {
   override readonly [ErrorReporter.ignore] = true;
   [HttpServerRespondable.symbol]() {
     return respond(403, scopeAnswer(this))
@@ -136,7 +150,8 @@ const scopeAnswer = ({ challenge, message, scope }: InsufficientScope) => ({
   body: { _tag: "InsufficientScope", message, scope } as const,
 })
 
-const TooLittleScope = InsufficientScope.pipe(
+/** {@link InsufficientScope} with its headers, for the `error` of an endpoint; the class alone has the status without them. */
+export const InsufficientScopeWithHeaders = InsufficientScope.pipe(
   HttpApiSchema.encodeToWithHeaders(
     {
       body: Schema.TaggedStruct("InsufficientScope", { message, scope: Schema.Array(Schema.String) })
@@ -155,11 +170,15 @@ const TooLittleScope = InsufficientScope.pipe(
 const seconds = Schema.Int.annotate({ description: "When asking again may help, in seconds from now." })
 
 /** The issuer's keys can not be had, so nothing is said of the token: status 503. */
-export class KeysUnavailable extends Schema.TaggedError<KeysUnavailable>()("KeysUnavailable", {
-  message,
-  /** When asking again may help, in whole seconds from now; the header `Retry-After` says the same. */
-  retryAfter: seconds,
-}) {
+export class KeysUnavailable extends Schema.TaggedError<KeysUnavailable>()(
+  "KeysUnavailable",
+  {
+    message,
+    /** When asking again may help, in whole seconds from now; the header `Retry-After` says the same. */
+    retryAfter: seconds,
+  },
+  { httpApiStatus: 503 },
+) {
   override readonly [ErrorReporter.ignore] = true;
   [HttpServerRespondable.symbol]() {
     return respond(503, unavailableAnswer(this))
@@ -171,7 +190,8 @@ const unavailableAnswer = ({ message, retryAfter }: KeysUnavailable) => ({
   body: { _tag: "KeysUnavailable", message, retryAfter } as const,
 })
 
-const NoKeys = KeysUnavailable.pipe(
+/** {@link KeysUnavailable} with its headers, for the `error` of an endpoint; the class alone has the status without them. */
+export const KeysUnavailableWithHeaders = KeysUnavailable.pipe(
   HttpApiSchema.encodeToWithHeaders(
     {
       body: Schema.TaggedStruct("KeysUnavailable", { message, retryAfter: seconds })
@@ -234,7 +254,12 @@ export const bearer: HttpApiSecurity.Http = HttpApiSecurity.bearer.pipe(
  */
 export const definition = {
   security: { bearer },
-  error: [Malformed, NoValidToken, TooLittleScope, NoKeys],
+  error: [
+    MalformedCredentialsWithHeaders,
+    UnauthenticatedWithHeaders,
+    InsufficientScopeWithHeaders,
+    KeysUnavailableWithHeaders,
+  ],
 } as const
 
 // -----------------------------------------------------------------------------

@@ -1,5 +1,6 @@
 /**
- * What a definition says of bearer tokens, and what a server makes of it: scopes that add up.
+ * What a definition says of bearer tokens, and what a server makes of it: scopes that add up, and errors that handlers answer
+ * with.
  */
 import { assert, describe, it } from "@effect/vitest"
 import * as BearerApi from "@effect-jwks/jwt/BearerApi"
@@ -112,5 +113,81 @@ describe("scopes", () => {
     const endpoint = All.endpoints.closed
     assert.deepStrictEqual(BearerApi.requiredScopes({ endpoint, group: All }), ["read", "admin"])
     assert.deepStrictEqual(BearerApi.requiredScopes({ endpoint: get("free"), group: HttpApiGroup.make("none") }), [])
+  })
+})
+
+describe("an error of a handler's", () => {
+  const malformed = new BearerApi.MalformedCredentials({ message: "no" })
+  const unauthenticated = new BearerApi.Unauthenticated({ message: "no" })
+  const insufficient = new BearerApi.InsufficientScope({ message: "only owners", scope: ["owner"] })
+  const unavailable = new BearerApi.KeysUnavailable({ message: "no", retryAfter: 7 })
+
+  const Public = HttpApiGroup.make("public")
+    .add(HttpApiEndpoint.get("malformed", "/malformed", { error: BearerApi.MalformedCredentials }))
+    .add(HttpApiEndpoint.get("unauthenticated", "/unauthenticated", { error: BearerApi.Unauthenticated }))
+    .add(HttpApiEndpoint.get("insufficient", "/insufficient", { error: BearerApi.InsufficientScope }))
+    .add(HttpApiEndpoint.get("unavailable", "/unavailable", { error: BearerApi.KeysUnavailable }))
+    .add(HttpApiEndpoint.get("challenged", "/challenged", { error: BearerApi.InsufficientScopeWithHeaders }))
+    .add(HttpApiEndpoint.get("later", "/later", { error: BearerApi.KeysUnavailableWithHeaders }))
+
+  const Guarded = HttpApiGroup.make("guarded")
+    .add(HttpApiEndpoint.get("unsaid", "/unsaid"))
+    .add(HttpApiEndpoint.get("said", "/said", { error: BearerApi.InsufficientScope }))
+    .add(HttpApiEndpoint.get("repeated", "/repeated", { error: BearerApi.InsufficientScopeWithHeaders }))
+    .middleware(Authorization)
+
+  const Api = HttpApi.make("errors").add(Public).add(Guarded)
+
+  const Live = HttpApiBuilder.layer(Api).pipe(
+    Layer.provide([
+      HttpApiBuilder.group(Api, "public", (handlers) =>
+        handlers
+          .handle("malformed", () => Effect.fail(malformed))
+          .handle("unauthenticated", () => Effect.fail(unauthenticated))
+          .handle("insufficient", () => Effect.fail(insufficient))
+          .handle("unavailable", () => Effect.fail(unavailable))
+          .handle("challenged", () => Effect.fail(insufficient))
+          .handle("later", () => Effect.fail(unavailable)),
+      ),
+      HttpApiBuilder.group(Api, "guarded", (handlers) =>
+        handlers
+          .handle("unsaid", () => Effect.fail(insufficient))
+          .handle("said", () => Effect.fail(insufficient))
+          .handle("repeated", () => Effect.fail(insufficient)),
+      ),
+    ]),
+    Layer.provide(auth.layer(Authorization)),
+    Layer.provide(HttpServer.layerServices),
+  )
+
+  it.effect("has its status, and its headers where they are declared", () =>
+    Effect.gen(function* () {
+      const { tokenWith, verifier } = yield* setUp()
+      const { ask } = yield* serve(Live.pipe(Layer.provide(verifier)))
+      const bearer = yield* tokenWith()
+      const challenge = 'Bearer realm="api", scope="owner", error="insufficient_scope", error_description="only owners"'
+      const answers: ReadonlyArray<readonly [string, number, string | null, string | null]> = [
+        ["malformed", 400, null, null],
+        ["unauthenticated", 401, null, null],
+        ["insufficient", 403, null, null],
+        ["unavailable", 503, null, null],
+        ["challenged", 403, challenge, null],
+        ["later", 503, null, "7"],
+        ["unsaid", 403, challenge, null],
+        ["said", 403, null, null],
+        ["repeated", 403, challenge, null],
+      ]
+      for (const [name, ...expected] of answers) {
+        const { headers, status } = yield* ask(`/${name}`, { bearer })
+        assert.deepStrictEqual([status, headers.get("www-authenticate"), headers.get("retry-after")], expected, name)
+      }
+    }),
+  )
+
+  it("is in the OpenAPI document", () => {
+    const { paths } = OpenApi.fromApi(Api)
+    const responses = (name: string) => Object.keys(paths[`/${name}`]?.get?.responses ?? {})
+    assert.deepStrictEqual(responses("insufficient"), ["204", "403"])
+    assert.deepStrictEqual(responses("later"), ["204", "503"])
   })
 })
