@@ -151,7 +151,14 @@ export interface BearerAuth<I, R> {
       >
     >,
   ) => Layer.Layer<Id, InvalidRegistration, JwtVerifier | R>
-  /** The same as a part, for a middleware that has other schemes or other errors besides. */
+  /**
+   * The same as a part, for a middleware that has other schemes or other errors besides.
+   *
+   * **Gotchas**
+   *
+   * Where every scheme refuses, `HttpApi` answers as the last one does: name `bearer` last in `security`, or its 400, 403 and
+   * 503 become what another scheme says. The others have to ask for `BearerApi.requiredScopes` themselves.
+   */
   readonly handler: Effect.Effect<Handler<I>, InvalidRegistration, JwtVerifier | R>
   /**
    * A middleware for routes of an `HttpRouter`, with the same answers: provide its `layer` to the routes.

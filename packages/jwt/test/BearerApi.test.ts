@@ -1,19 +1,24 @@
 /**
- * What a definition says of bearer tokens, and what a server makes of it: scopes that add up, and errors that handlers answer
- * with.
+ * What a definition says of bearer tokens, and what a server makes of it: scopes that add up, errors that handlers answer with,
+ * and a second scheme beside ours.
  */
 import { assert, describe, it } from "@effect/vitest"
 import * as BearerApi from "@effect-jwks/jwt/BearerApi"
+import * as BearerAuth from "@effect-jwks/jwt/BearerAuth"
+import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as HttpApi from "effect/http-api/HttpApi"
 import * as HttpApiBuilder from "effect/http-api/HttpApiBuilder"
 import * as HttpApiEndpoint from "effect/http-api/HttpApiEndpoint"
 import * as HttpApiGroup from "effect/http-api/HttpApiGroup"
+import * as HttpApiMiddleware from "effect/http-api/HttpApiMiddleware"
+import * as HttpApiSecurity from "effect/http-api/HttpApiSecurity"
 import * as OpenApi from "effect/http-api/OpenApi"
 import * as HttpServer from "effect/http/HttpServer"
 import * as Layer from "effect/Layer"
+import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
-import { auth, Authorization, CurrentUser, serve, setUp } from "./support/orders.ts"
+import { auth, Authorization, type Claims, CurrentUser, serve, setUp, verify } from "./support/orders.ts"
 
 const mine = Effect.map(CurrentUser, ({ claims }) => claims.sub)
 
@@ -189,5 +194,75 @@ describe("an error of a handler's", () => {
     const responses = (name: string) => Object.keys(paths[`/${name}`]?.get?.responses ?? {})
     assert.deepStrictEqual(responses("insufficient"), ["204", "403"])
     assert.deepStrictEqual(responses("later"), ["204", "503"])
+  })
+})
+
+describe("a second scheme", () => {
+  class Caller extends Context.Service<Caller, { readonly claims: typeof Claims.Type }>()("test/Caller") {}
+
+  class WrongKey extends Schema.TaggedError<WrongKey>()("WrongKey", {}, { httpApiStatus: 401 }) {}
+
+  class Either extends HttpApiMiddleware.Service<Either, { provides: Caller }>()("test/Either", {
+    security: { key: HttpApiSecurity.apiKey({ in: "header", key: "x-api-key" }), ...BearerApi.definition.security },
+    error: [...BearerApi.definition.error, WrongKey],
+  }) {}
+
+  const Api = HttpApi.make("either").add(
+    HttpApiGroup.make("either")
+      .add(HttpApiEndpoint.get("who", "/who", { success: Schema.String }))
+      .add(HttpApiEndpoint.get("write", "/write", { success: Schema.String }).pipe(BearerApi.requireScopes("write")))
+      .middleware(Either),
+  )
+
+  const who = Effect.map(Caller, ({ claims }) => claims.sub)
+  const eitherAuth = BearerAuth.make(Caller, { tenant: "acme", verify })
+  const EitherLive = Layer.effect(
+    Either,
+    Effect.map(eitherAuth.handler, (bearer) =>
+      Either.of({
+        bearer,
+        key: (httpEffect, { credential, ...options }) =>
+          Redacted.value(credential) === "s3cret" && BearerApi.requiredScopes(options).length === 0
+            ? Effect.provideService(httpEffect, Caller, { claims: { sub: "robot", visits: 0 } })
+            : Effect.fail(new WrongKey()),
+      }),
+    ),
+  )
+  const Live = HttpApiBuilder.layer(Api).pipe(
+    Layer.provide(
+      HttpApiBuilder.group(Api, "either", (handlers) => handlers.handle("who", () => who).handle("write", () => who)),
+    ),
+    Layer.provide(EitherLive),
+    Layer.provide(HttpServer.layerServices),
+  )
+
+  it.effect("that is named first leaves 400, 403 and 503 what they are", () =>
+    Effect.gen(function* () {
+      const { idp, tokenWith, verifier } = yield* setUp()
+      const { ask } = yield* serve(Live.pipe(Layer.provide(verifier)))
+      const withKey = { headers: { "x-api-key": "s3cret" } }
+      const robot = yield* ask("/who", withKey)
+      assert.strictEqual(yield* Effect.promise(() => robot.text()), JSON.stringify("robot"))
+      assert.strictEqual((yield* ask("/write", withKey)).status, 401)
+      assert.strictEqual((yield* ask("/who", { bearer: yield* tokenWith() })).status, 200)
+      assert.strictEqual((yield* ask("/who")).status, 401)
+      assert.strictEqual((yield* ask("/who", { bearer: "two tokens" })).status, 400)
+
+      const forbidden = yield* ask("/write", { bearer: yield* tokenWith({ scope: "read" }) })
+      assert.strictEqual(forbidden.status, 403)
+      assert.include(forbidden.headers.get("www-authenticate") ?? "", 'scope="write"')
+
+      yield* idp.keys.rotate()
+      yield* idp.faults.status(503, { retryAfter: "20 seconds" })
+      const unavailable = yield* ask("/who", { bearer: yield* tokenWith() })
+      assert.strictEqual(unavailable.status, 503)
+      assert.isNotNull(unavailable.headers.get("retry-after"))
+    }),
+  )
+
+  it("is in the OpenAPI document beside ours, and has none of its scopes", () => {
+    const { paths } = OpenApi.fromApi(Api)
+    assert.deepStrictEqual(paths["/write"]?.get?.security, [{ key: [] }, { bearer: ["write"] }])
+    assert.hasAllKeys(paths["/write"]?.get?.responses, ["200", "400", "401", "403", "503"])
   })
 })
