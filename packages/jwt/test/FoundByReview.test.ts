@@ -118,7 +118,8 @@ describe("while a token waits for a key, its provider is registered anew", () =>
   it.effect("a token whose algorithm the provider does not use any more is refused for it", () =>
     Effect.gen(function* () {
       const { a, asA, b, endsAfter, registry } = yield* setUpChange({ isLoaded: false })
-      const change = registry.register({ ...asA, issuer: a.issuer, jwksUrl: b.jwksUrl, algorithms: ["RS256"] })
+      yield* b.keys.add({ kid: "2", alg: "EdDSA" })
+      const change = registry.register({ ...asA, issuer: a.issuer, jwksUrl: b.jwksUrl, algorithms: ["EdDSA"] })
       assert.strictEqual((yield* reasonOf(endsAfter(change)))._tag, "Algorithm")
     }),
   )
@@ -132,6 +133,58 @@ describe("while a token waits for a key, its provider is registered anew", () =>
       })
       const end = yield* Effect.result(endsAfter(change))
       if (Result.isSuccess(end)) assert.fail("the token was accepted")
+    }),
+  )
+})
+
+describe("while a token waits for keys that fit alike, and that may not be kept", () => {
+  /** Two keys under the kid `1`, with the token of one, and what to do while the second request waits. */
+  const setUpUnkept = Effect.fnUntraced(function* () {
+    const keys = { keys: ["key-0", "key-1"].map((kid) => ({ kid, members: { kid: "1" } })) }
+    const { providers, registry, verify } = yield* setUpProviders([
+      {
+        name: "a",
+        provider: { keys, response: { cacheControl: "no-store" } },
+        registration: { strictHttp: true, warm: false },
+      },
+      { name: "b", provider: { keys }, registration: { tenant: "elsewhere" } },
+    ])
+    const [a, b] = providers
+    if (a === undefined || b === undefined) return assert.fail("there are not two providers")
+    yield* a.faults.hold
+    /** How the token ends, where `change` happens while its second request waits, if there is one. */
+    const endsAfter = <E>(token: string, change: Effect.Effect<unknown, E>) =>
+      Effect.gen(function* () {
+        const fiber = yield* Effect.forkChild(verify("acme", token))
+        yield* a.faults.awaitHeld(1)
+        yield* a.faults.release(1)
+        const held = yield* Effect.forkChild(a.faults.awaitHeld(1))
+        yield* Effect.raceFirst(Fiber.join(held), Fiber.await(fiber))
+        yield* Effect.orDie(change)
+        yield* a.faults.release()
+        return yield* Fiber.join(fiber)
+      })
+    return { a, b, endsAfter, registry }
+  })
+
+  it.effect("it is not accepted by the key of another issuer", () =>
+    Effect.gen(function* () {
+      const { a, b, endsAfter, registry } = yield* setUpUnkept()
+      const claims = { iss: a.issuer, sub: "admin", exp: startSeconds + 600 }
+      const token = yield* forge(signerOf(b), { alg: "ES256", kid: "1" }, claims)
+      const change = registry.register({ tenant: "acme", provider: "a", issuer: b.issuer, jwksUrl: b.jwksUrl })
+      const end = yield* Effect.result(endsAfter(token, change))
+      if (Result.isSuccess(end)) assert.fail("the token was accepted")
+    }),
+  )
+
+  it.effect("it is not accepted when it has expired", () =>
+    Effect.gen(function* () {
+      const { a, endsAfter } = yield* setUpUnkept()
+      const token = yield* a.token({ exp: startSeconds + 1 }, { kid: "key-1", header: { kid: "1" } })
+      const end = yield* Effect.result(endsAfter(token, TestClock.adjust("2 seconds")))
+      // It may have been judged before, where no second request was needed.
+      if (a.requests > 1) assert.isTrue(Result.isFailure(end))
     }),
   )
 })
@@ -234,6 +287,35 @@ for (const { kid, many } of kindsOfMany) {
       }),
     )
 
+    it.effect("are told from those of other algorithms, also where nothing of them may be kept", () =>
+      Effect.gen(function* () {
+        const others = Array.from({ length: 5 }, (_, i) => ({
+          kid: `other-${i}`,
+          alg: "EdDSA" as const,
+          members: { kid },
+        }))
+        const wanted = ["key-0", "key-1"].map((name) => ({ kid: name, members: { kid } }))
+        const { idp, verify } = yield* setUp({
+          provider: { keys: { keys: [...others, ...wanted] }, response: { cacheControl: "no-store" } },
+          registration: { strictHttp: true, warm: false },
+        })
+        for (const name of ["key-0", "key-1"]) yield* verify(yield* idp.token(...by(name)))
+      }),
+    )
+
+    it.effect("do not lend their algorithm to a key for another, also where nothing of them may be kept", () =>
+      Effect.gen(function* () {
+        const rsa = (["RS256", "RS256", "PS256"] as const).map((alg, i) => ({ kid: `key-${i}`, alg, members: { kid } }))
+        const { idp, reason, verify } = yield* setUp({
+          provider: { keys: { keys: rsa }, response: { cacheControl: "no-store" } },
+          registration: { strictHttp: true, warm: false },
+        })
+        for (const name of ["key-0", "key-1", "key-2"]) yield* verify(yield* idp.token(...by(name)))
+        const [claims, signing] = by("key-2")
+        assert.deepStrictEqual(yield* reason(yield* idp.token(claims, { ...signing, alg: "RS256" })), wrongSignature)
+      }),
+    )
+
     for (const count of [2, 3, 4]) {
       it.effect(`${count} of them, and a newer one: its first token verifies, at the price of one request`, () =>
         Effect.gen(function* () {
@@ -314,6 +396,22 @@ describe("keys of one kid that this runtime can not use", () => {
     }),
   )
 
+  it.effect("do not hide the one that the caller expects, wherever it stands", () =>
+    Effect.gen(function* () {
+      const [big, small] = [yield* pairFor("Ed448"), yield* pairFor("Ed25519")]
+      const keys = [big, small].map(({ publicJwk }) => ({ ...publicJwk, kid: "1" }))
+      for (const published of [keys, keys.toReversed()]) {
+        const { claims, verify } = yield* setUp({ before: (idp) => idp.keys.publishRaw({ keys: published }) })
+        const token = yield* forge(
+          { scheme: "Ed25519", privateJwk: small.privateJwk },
+          { alg: "EdDSA", kid: "1" },
+          claims,
+        )
+        yield* verify(token, { algorithms: ["Ed25519"] })
+      }
+    }),
+  )
+
   it.effect("leave the word to the one that can be used, wherever it stands", () =>
     Effect.gen(function* () {
       const [big, small] = [yield* pairFor("Ed448"), yield* pairFor("Ed25519")]
@@ -385,6 +483,27 @@ describe("options that change hands", () => {
       pair[0] = 5
       parts.minutes = 1
       for (const maxAge of [pair, parts]) assert.strictEqual((yield* reason(old, { maxAge }))._tag, "TooOld")
+    }),
+  )
+
+  it.effect("a list that is changed after its verification changes nothing for others who give the same", () =>
+    Effect.gen(function* () {
+      const { claims, forge, header, reason, verify } = yield* setUp()
+      const right = yield* forge(header, { ...claims, sub: "ada", aud: "orders" })
+      const audience = ["orders"]
+      const algorithms = ["ES256" as const]
+      const requiredClaims = ["sub"]
+      yield* verify(right, { audience, algorithms, requiredClaims })
+      audience[0] = "billing"
+      algorithms.length = 0
+      requiredClaims.length = 0
+      // Others come between, so that nothing is remembered as the latest.
+      yield* verify(right, { audience: null })
+      const same = { audience: ["orders"], algorithms: ["ES256" as const], requiredClaims: ["sub"] }
+      yield* verify(right, same)
+      assert.strictEqual((yield* reason(yield* forge(header, { ...claims, aud: "orders" }), same))._tag, "Claims")
+      const billing = yield* forge(header, { ...claims, sub: "ada", aud: "billing" })
+      assert.strictEqual((yield* reason(billing, same))._tag, "Audience")
     }),
   )
 
@@ -508,6 +627,8 @@ const wrongOptions: ReadonlyArray<readonly [options: Readonly<Record<string, unk
   [{ provider: null }, "provider"],
   [{ provider: 5 }, "provider"],
   [{ claims: null }, "claims"],
+  [{ toString: 5 }, "toString"],
+  [{ constructor: "x" }, "constructor"],
 ]
 
 describe("options that make no sense, and were taken", () => {
@@ -549,6 +670,15 @@ describe("options that make no sense, and were taken", () => {
     }),
   )
 })
+
+it.effect("a class is a schema of claims, too", () =>
+  Effect.gen(function* () {
+    class Person extends Schema.Class<Person>("Person")({ sub: Schema.String }) {}
+    const { idp, verifyAs } = yield* setUp()
+    const { claims } = yield* verifyAs("acme", yield* idp.token({ sub: "ada" }), { claims: Person })
+    assert.instanceOf(claims, Person)
+  }),
+)
 
 /** Two callers of one verifier, and a token that only the first may accept. */
 interface Callers {
