@@ -437,7 +437,10 @@ describe("the second look for a key", () => {
     const fiber = yield* Effect.forkChild(Effect.flip(verifyAs("acme", token, options)))
     yield* idp.faults.awaitHeld(1)
     yield* idp.faults.status(503)
+    const { met } = idp.faults
     yield* idp.faults.release()
+    // The signature takes its time, and only what comes after it is to be waited out.
+    yield* idp.faults.awaitMet(met + 1)
     yield* letTimePass
     return yield* Effect.orDie(Fiber.join(fiber))
   })
