@@ -215,24 +215,38 @@ class Verification {
   /** Several keys of the issuer fit, and neither kid nor algorithm tell them apart: the signature does. */
   #tryEach(candidate: Candidate, ambiguous: KeyAmbiguous, mayLook: boolean): Effect.Effect<VerifiedJwt, VerifyError> {
     if (ambiguous.thumbprints.length > maxTries) return Effect.fail(ambiguous)
-    return Effect.flatMap(this.#keysOf(candidate, ambiguous), (keys) => {
-      // One that can not be used here says nothing of the others.
-      const begin = keys.reduceRight<(tried: boolean) => Effect.Effect<VerifiedJwt, VerifyError>>(
-        (rest, key) => (tried) =>
-          this.#tryOn(
-            candidate,
-            key,
-            () => rest(true),
-            () => rest(tried),
-          ),
-        (tried) => {
-          if (!tried) return Effect.fail(unusableKey(candidate))
-          const thumbprints = keys.map(({ thumbprint }) => thumbprint)
-          return mayLook ? this.#tryAnother(candidate, thumbprints) : Effect.fail(wrongSignature(candidate))
-        },
-      )
-      return keys.length === 0 ? Effect.fail(ambiguous) : begin(false)
-    })
+    // To fetch them may take a while, too.
+    return Effect.flatMap(this.#keysOf(candidate, ambiguous), (keys) =>
+      this.#judgeAgain(candidate, (candidate) => this.#tryThese(candidate, keys, ambiguous, mayLook)),
+    )
+  }
+
+  #tryThese(
+    candidate: Candidate,
+    keys: ReadonlyArray<TriedKey>,
+    ambiguous: KeyAmbiguous,
+    mayLook: boolean,
+  ): Effect.Effect<VerifiedJwt, VerifyError> {
+    const { header, policy } = candidate.asked
+    if (keys.length === 0) return Effect.fail(ambiguous)
+    const expected = keys.filter(({ jwk }) => allowsOn(policy.algorithms, header.alg, jwk))
+    if (expected.length === 0) return Effect.fail(refused(candidate, unexpectedAlgorithm(header.alg)))
+    // One that can not be used here says nothing of the others.
+    const begin = expected.reduceRight<(tried: boolean) => Effect.Effect<VerifiedJwt, VerifyError>>(
+      (rest, key) => (tried) =>
+        this.#tryOn(
+          candidate,
+          key,
+          () => rest(true),
+          () => rest(tried),
+        ),
+      (tried) => {
+        if (!tried) return Effect.fail(unusableKey(candidate))
+        const thumbprints = keys.map(({ thumbprint }) => thumbprint)
+        return mayLook ? this.#tryAnother(candidate, thumbprints) : Effect.fail(wrongSignature(candidate))
+      },
+    )
+    return begin(false)
   }
 
   /** The keys that fit, from the set that is held; one that may not be kept is fetched for this question alone. */
@@ -246,14 +260,14 @@ class Verification {
       return wanted.length > 0
         ? Effect.succeed(wanted)
         : Effect.flatMap(this.#registry.resolve(tenant, provider), ({ freshness, jwks }) => {
-            const fitting = jwks.keys.filter(({ kid }) => header.kid === undefined || kid === header.kid)
-            return Effect.promise(() =>
-              Promise.all(
-                fitting
-                  .slice(0, maxTries)
-                  .map(async (jwk) => ({ jwk, freshness, thumbprint: await calculateJwkThumbprint(jwk) })),
-              ),
-            )
+            const named = jwks.keys.filter(({ kid }) => header.kid === undefined || kid === header.kid)
+            // Only those of which the registry has said that they fit.
+            return Effect.promise(async () => {
+              const all = await Promise.all(
+                named.map(async (jwk) => ({ jwk, freshness, thumbprint: await calculateJwkThumbprint(jwk) })),
+              )
+              return thumbprints.flatMap((thumbprint) => all.find((key) => key.thumbprint === thumbprint) ?? [])
+            })
           })
     })
   }
