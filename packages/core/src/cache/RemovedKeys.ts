@@ -3,8 +3,7 @@
  * may disagree for a while. Pure.
  */
 import { earlier, type Instant, isOver, plus } from "../Instant.ts"
-import type { ParsedJwks } from "../jwk/Jwks.ts"
-import { isUnwanted } from "../jwk/JwksLookup.ts"
+import { isUnwanted, type ParsedJwks } from "../jwk/Jwks.ts"
 import type { HeldSet, RemovedKey } from "./CacheState.ts"
 
 /**

@@ -79,3 +79,9 @@ export interface ParsedJwks {
   /** The entries of the document's `keys` as published, for judging them again under another policy. */
   readonly source: ReadonlyArray<unknown>
 }
+
+/** Whether the signature check with this key has failed already. */
+export const isUnwanted = (
+  { notThumbprint }: { readonly notThumbprint?: string | ReadonlyArray<string> | undefined },
+  thumbprint: string,
+): boolean => (typeof notThumbprint === "object" ? notThumbprint.includes(thumbprint) : notThumbprint === thumbprint)

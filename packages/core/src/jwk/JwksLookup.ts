@@ -1,7 +1,7 @@
 /**
  * Finds the one key of a set that a token asks for.
  */
-import type { DropReason, ParsedJwks, UsableKey } from "./Jwks.ts"
+import { type DropReason, isUnwanted, type ParsedJwks, type UsableKey } from "./Jwks.ts"
 
 /** What a token says about its key. */
 export interface KeyQuery {
@@ -27,10 +27,6 @@ export type KeySelection =
 const absent: KeySelection = { _tag: "Absent" }
 
 const fits = (key: UsableKey, alg: string): boolean => key.algorithms.some((algorithm) => algorithm === alg)
-
-/** Whether the signature check with this key has failed already. */
-export const isUnwanted = ({ notThumbprint }: Pick<KeyQuery, "notThumbprint">, thumbprint: string): boolean =>
-  typeof notThumbprint === "object" ? notThumbprint.includes(thumbprint) : notThumbprint === thumbprint
 
 const noneLeft = (parsed: ParsedJwks, query: KeyQuery, candidates: ReadonlyArray<UsableKey>): KeySelection => {
   // Without the unwanted key, only a newer document can help.
