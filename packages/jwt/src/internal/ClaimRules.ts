@@ -28,10 +28,10 @@ export const breachOf = (
 const typeBreach = ({ typ }: JwtHeader, { isIdToken, typ: expected }: Policy): JwtInvalidReason | undefined => {
   if (expected === undefined && !isIdToken) return undefined
   const given = typ === undefined ? undefined : bareType(typ)
-  if (expected !== undefined && given !== expected) return { _tag: "Type", rule: `typ has to be ${expected}` }
-  return isIdToken && given !== undefined && given !== "jwt"
-    ? { _tag: "Type", rule: "an ID token has no typ but JWT" }
-    : undefined
+  if (expected !== undefined) {
+    return given === expected ? undefined : { _tag: "Type", rule: `typ has to be ${expected}` }
+  }
+  return given === undefined || given === "jwt" ? undefined : { _tag: "Type", rule: "an ID token has no typ but JWT" }
 }
 
 const missing = (payload: JsonObject, required: ReadonlyArray<string>): JwtInvalidReason | undefined => {

@@ -5,7 +5,7 @@ import { NotRegistered, type RegisteredProvider } from "@effect-jwks/core"
 import * as Result from "effect/Result"
 import type { JwtInvalidReason } from "../JwtError.ts"
 import type { JwtPayload } from "../VerifiedJwt.ts"
-import type { ExpectedIssuer, VerifyOptions } from "../VerifyOptions.ts"
+import type { ExpectedIssuer } from "../VerifyOptions.ts"
 import type { JsonObject } from "./CompactJws.ts"
 
 /** Whose token it is. */
@@ -24,7 +24,7 @@ export const bind = (
   tenant: string,
   registered: ReadonlyArray<RegisteredProvider>,
   payload: JsonObject,
-  options: Pick<VerifyOptions, "issuer" | "provider">,
+  options: { readonly issuer?: ExpectedIssuer | undefined; readonly provider?: string | undefined },
 ): Result.Result<Bound, JwtInvalidReason | NotRegistered> => {
   if (!hasIssuer(payload)) return refused("it names none (RFC 7519 section 4.1.1)")
   const { issuer, provider: name } = options

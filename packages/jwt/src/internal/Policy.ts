@@ -78,7 +78,7 @@ type Checked = typeof PolicyOptions.Type
 
 const definite = (checked: Checked): Policy => {
   const { audience = [], maxAge, profile, requiredClaims = [], requireExp = true, typ } = checked
-  const expectedType = profile === "at+jwt" ? profile : typ
+  const expectedType = typ ?? (profile === "at+jwt" ? profile : undefined)
   return {
     audience: audience === null || Array.isArray(audience) ? audience : [audience],
     typ: expectedType === undefined ? undefined : bareType(expectedType),
@@ -160,6 +160,8 @@ const policyNames: ReadonlySet<string> = new Set(fields)
 
 /** What is misspelt would be asked of no token. */
 const checkNames = (options: VerifyOptions): void => {
+  if (typeof options !== "object")
+    throw invalid([{ field: "", rule: "must be an object of options for a verification" }])
   for (const name in options) {
     if (policyNames.has(name)) continue
     const other = Object.hasOwn(others, name) ? others[name] : undefined
@@ -249,15 +251,12 @@ export class Policies {
     return policy
   }
 
-  /** The caller's options over the layer's; of `typ` and `profile` the caller's one decides alone. */
+  /** The caller's options over the layer's: his `typ` changes the type alone, and his `profile` the type, too. */
   #checked(options: VerifyPolicy): Checked {
     const own = fields.flatMap((field) => (options[field] === undefined ? [] : [[field, options[field]] as const]))
     const checked = Result.flatMap(checkPolicy(Object.fromEntries(own)), unlessTwice)
     const { profile, typ, ...asked } = Result.getOrThrowWith(checked, invalid)
-    if (profile !== undefined) return { ...without(this.#defaults, "typ"), ...asked, profile }
-    if (typ !== undefined) return { ...without(this.#defaults, "profile"), ...asked, typ }
-    return { ...this.#defaults, ...asked }
+    if (profile !== undefined) return { ...Struct.omit(this.#defaults, ["typ"]), ...asked, profile }
+    return { ...this.#defaults, ...asked, ...(typ !== undefined && { typ }) }
   }
 }
-
-const without = (checked: Checked, field: "typ" | "profile"): Checked => Struct.omit(checked, [field])

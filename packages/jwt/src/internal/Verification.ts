@@ -23,7 +23,7 @@ import { calculateJwkThumbprint } from "jose/jwk/thumbprint"
 import { JwtInvalid, type JwtInvalidReason, type VerifyError } from "../JwtError.ts"
 import type { VerifiedJwt } from "../VerifiedJwt.ts"
 import type { JwtVerifierService } from "../JwtVerifierService.ts"
-import type { VerifyOptions, VerifyOptionsWithClaims } from "../VerifyOptions.ts"
+import type { ExpectedIssuer, VerifyOptions, VerifyOptionsWithClaims } from "../VerifyOptions.ts"
 import { breachOf } from "./ClaimRules.ts"
 import { notBase64url, TokenReader, type UnverifiedJwt } from "./CompactJws.ts"
 import { bind, type Bound } from "./IssuerBinding.ts"
@@ -34,6 +34,9 @@ import { check } from "./SignatureCheck.ts"
 /** A token, and what is asked of it. */
 interface Asked extends UnverifiedJwt {
   readonly tenant: string
+  /** As they were when the token came; the caller may change his object meanwhile. */
+  readonly issuer: ExpectedIssuer | undefined
+  readonly provider: string | undefined
   readonly options: VerifyOptions
   readonly policy: Policy
 }
@@ -66,7 +69,7 @@ export const makeVerify = (
   ): Effect.Effect<VerifiedJwt<unknown>, VerifyError, unknown> {
     const options = given ?? {}
     const verified = verification.verify(tenant, token, options)
-    const schema = "claims" in options ? options.claims : undefined
+    const schema = typeof options === "object" && "claims" in options ? options.claims : undefined
     // What is no schema is refused by the verification.
     if (!Schema.isSchema(schema)) return verified
     return Effect.flatMap(verified, (jwt) =>
@@ -99,7 +102,8 @@ class Verification {
       const read = this.#reader.read(token)
       if (Result.isFailure(read)) return Effect.fail(refusal(tenant, undefined, read.failure))
       const { header, payload } = read.success
-      const asked: Asked = { token, header, payload, tenant, options, policy }
+      const { issuer, provider } = options
+      const asked: Asked = { token, header, payload, tenant, issuer, provider, options, policy }
       return this.#judge(asked, (candidate) => this.#tryKey(candidate, fiber))
     })
   }
@@ -110,7 +114,7 @@ class Verification {
     next: (candidate: Candidate) => Effect.Effect<VerifiedJwt, VerifyError>,
   ): Effect.Effect<VerifiedJwt, VerifyError> {
     return then(registrationsNow(this.#registry, asked.tenant), (registered) => {
-      const bound = bind(asked.tenant, registered, asked.payload, asked.options)
+      const bound = bind(asked.tenant, registered, asked.payload, asked)
       if (Result.isFailure(bound)) {
         const { failure } = bound
         return Effect.fail(failure._tag === "NotRegistered" ? failure : refusal(asked.tenant, undefined, failure))
