@@ -11,8 +11,6 @@
  * 1 unless the best of their ratios to jose keep to the limits.
  */
 import { readFileSync } from "node:fs"
-import { join } from "node:path"
-import { parseArgs } from "node:util"
 import * as awsJwtVerify from "./contestants/aws_jwt_verify.ts"
 import type { Contestant, Enter } from "./contestants/contestant.ts"
 import * as effectJwks from "./contestants/effect_jwks.ts"
@@ -21,7 +19,7 @@ import * as jose from "./contestants/jose.ts"
 import * as jwksRsa from "./contestants/jwks_rsa.ts"
 import * as plainMap from "./contestants/plain_map.ts"
 import { type Report, ratioToJose, rowsOf, tableOf } from "./report.ts"
-import { keepTo, runThrice, write } from "./results.ts"
+import { keepTo, readOptions, runThrice, write } from "./results.ts"
 import { measure } from "./rounds.ts"
 import { makeLookups, makeTenants, makeTokens, type Token } from "./tokens.ts"
 import { serve } from "./upstream.ts"
@@ -104,13 +102,7 @@ const assertLimits = (out: string, options: ReadonlyArray<string>): boolean => {
   return keepTo(ratios)
 }
 
-const { values } = parseArgs({
-  options: {
-    smoke: { type: "boolean", default: false },
-    assert: { type: "boolean", default: false },
-    out: { type: "string", default: join(import.meta.dirname, "results", "hit.json") },
-  },
-})
+const values = readOptions("hit")
 
 if (values.assert) {
   if (!assertLimits(values.out, values.smoke ? ["--smoke"] : [])) process.exitCode = 1

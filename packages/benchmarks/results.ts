@@ -4,6 +4,17 @@
 import { spawnSync } from "node:child_process"
 import { mkdirSync, writeFileSync } from "node:fs"
 import { dirname, join, parse } from "node:path"
+import { parseArgs } from "node:util"
+
+/** What a benchmark is asked for: a small run, to keep to its limits, and where its result goes. */
+export const readOptions = (name: string) =>
+  parseArgs({
+    options: {
+      smoke: { type: "boolean", default: false },
+      assert: { type: "boolean", default: false },
+      out: { type: "string", default: join(import.meta.dirname, "results", `${name}.json`) },
+    },
+  }).values
 
 /** Writes a result as JSON. */
 export const write = (file: string, content: unknown): void => {

@@ -15,9 +15,8 @@ import { exportJWK, generateKeyPair, type JWK, SignJWT } from "jose"
 import { type ChildProcess, fork, spawnSync } from "node:child_process"
 import { once } from "node:events"
 import { join } from "node:path"
-import { parseArgs } from "node:util"
 import { median } from "./report.ts"
-import { write } from "./results.ts"
+import { readOptions, write } from "./results.ts"
 import { audience, type Idp } from "./routes/api.ts"
 import { serve } from "./upstream.ts"
 
@@ -239,13 +238,7 @@ const tableOf = (rows: ReadonlyArray<Row>, { keysEach, rounds, tenants, turn }: 
     ),
   ].join("\n")
 
-const { values } = parseArgs({
-  options: {
-    smoke: { type: "boolean", default: false },
-    assert: { type: "boolean", default: false },
-    out: { type: "string", default: join(import.meta.dirname, "results", "route.json") },
-  },
-})
+const values = readOptions("route")
 
 const size = values.smoke ? small : full
 const rows = await run(size)

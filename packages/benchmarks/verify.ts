@@ -17,13 +17,10 @@ import * as Layer from "effect/Layer"
 import * as ManagedRuntime from "effect/ManagedRuntime"
 import * as References from "effect/References"
 import { createLocalJWKSet, exportJWK, generateKeyPair, type JWK, jwtVerify, SignJWT } from "jose"
-import { once } from "node:events"
-import { createServer } from "node:http"
 import { readFileSync } from "node:fs"
-import { join } from "node:path"
-import { parseArgs } from "node:util"
 import { median } from "./report.ts"
-import { keepTo, runThrice, write } from "./results.ts"
+import { keepTo, readOptions, runThrice, write } from "./results.ts"
+import { serve } from "./upstream.ts"
 
 const algorithms = ["RS256", "ES256"] as const
 const audience = "orders"
@@ -171,15 +168,7 @@ const keyFunctionOver = (runtime: Runtime, tenants: ReadonlyArray<Tenant>): Cont
 }
 
 const withRuntime = async <A>(tenants: ReadonlyArray<Tenant>, use: (runtime: Runtime) => Promise<A>): Promise<A> => {
-  const bodies = new Map(tenants.map(({ jwks, tenant }) => [`/${tenant}`, JSON.stringify(jwks)]))
-  const server = createServer((request, response) => {
-    response.writeHead(200, { "content-type": "application/json", "cache-control": "max-age=86400" })
-    response.end(bodies.get(request.url ?? ""))
-  })
-  server.listen(0, "127.0.0.1")
-  await once(server, "listening")
-  const address = server.address()
-  if (address === null || typeof address === "string") throw new Error("the upstream got no port")
+  const upstream = await serve(tenants.map(({ jwks: { keys }, tenant }) => ({ tenant, keys })))
   const runtime = ManagedRuntime.make(
     JwtVerifierLive.pipe(
       Layer.provideMerge(TestRegistry.layer()),
@@ -188,15 +177,14 @@ const withRuntime = async <A>(tenants: ReadonlyArray<Tenant>, use: (runtime: Run
   )
   try {
     for (const { issuer, tenant } of tenants) {
-      const jwksUrl = `http://127.0.0.1:${address.port}/${tenant}`
+      const jwksUrl = upstream.jwksUrlOf(tenant)
       await runtime.runPromise(JwksRegistry.register({ tenant, provider: "idp", issuer, jwksUrl }))
     }
     await runtime.runPromise(JwksRegistry.warmUp({ timeout: "1 minute" }))
     return await use(runtime)
   } finally {
     await runtime.dispose()
-    server.closeAllConnections()
-    server.close()
+    await upstream.close()
   }
 }
 
@@ -314,13 +302,7 @@ const assertLimits = (out: string, options: ReadonlyArray<string>): boolean => {
   return keepTo(ratios)
 }
 
-const { values } = parseArgs({
-  options: {
-    smoke: { type: "boolean", default: false },
-    assert: { type: "boolean", default: false },
-    out: { type: "string", default: join(import.meta.dirname, "results", "verify.json") },
-  },
-})
+const values = readOptions("verify")
 
 if (values.assert) {
   if (!assertLimits(values.out, values.smoke ? ["--smoke"] : [])) process.exitCode = 1
