@@ -7,7 +7,8 @@
  * For the packages of this family; what is in here may change with any version. An answer is one of the moment: ask again
  * each time that the effect runs.
  */
-import type * as Effect from "effect/Effect"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import type * as Fiber from "effect/Fiber"
 import type { NotRegistered, ResolveError } from "./JwksError.ts"
 import type { JwksRegistryService } from "./JwksRegistryService.ts"
@@ -29,6 +30,16 @@ export interface AnswersNow {
     readonly registrations: (tenant: string) => Effect.Effect<ReadonlyArray<RegisteredProvider>, NotRegistered>
   }
 }
+
+/** Whether the answer is there, and no error. */
+export const isAnswered = <A, E, R>(effect: Effect.Effect<A, E, R>): effect is Exit.Success<A> =>
+  Exit.isExit(effect) && Exit.isSuccess(effect)
+
+/** `flatMap` that goes on at once where the answer is there. */
+export const andThenNow = <A, B, E1, E2>(
+  effect: Effect.Effect<A, E1>,
+  next: (value: A) => Effect.Effect<B, E2>,
+): Effect.Effect<B, E1 | E2> => (isAnswered(effect) ? next(effect.value) : Effect.flatMap(effect, next))
 
 /** A registry that is not ours, in somebody's test, has the service alone. */
 type MaybeOurs = JwksRegistryService & Partial<AnswersNow>

@@ -43,6 +43,7 @@
  * ```
  */
 import { type InvalidRegistration, NotRegistered } from "@effect-jwks/core"
+import { isAnswered } from "@effect-jwks/core/AnswersNow"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import type * as HttpApiEndpoint from "effect/http-api/HttpApiEndpoint"
@@ -52,7 +53,6 @@ import * as HttpRouter from "effect/http/HttpRouter"
 import * as HttpServerRequest from "effect/http/HttpServerRequest"
 import * as HttpServerRespondable from "effect/http/HttpServerRespondable"
 import type { HttpServerResponse } from "effect/http/HttpServerResponse"
-import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
 import * as Struct from "effect/Struct"
@@ -77,8 +77,9 @@ import {
 } from "./BearerApi.ts"
 import type { ChallengeOptions } from "./internal/Challenge.ts"
 import { decodeClaims } from "./internal/ClaimsSchema.ts"
+import { refusal } from "./internal/Refusal.ts"
 import { resolveVerifier } from "./internal/Policy.ts"
-import { JwtInvalid, type VerifyError } from "./JwtError.ts"
+import type { JwtInvalid, VerifyError } from "./JwtError.ts"
 import { JwtVerifier } from "./JwtVerifier.ts"
 import type { JwtVerifierService } from "./JwtVerifierService.ts"
 import { scopesOf } from "./Scopes.ts"
@@ -309,7 +310,7 @@ const verification = <R>(
         : Effect.flatMap(verifyToken(tenant, token, rest), (jwt) => {
             // Most schemas answer at once; the others, and refusals, are worth a way round.
             const claims = decode(jwt.payload)
-            return Exit.isExit(claims) && Exit.isSuccess(claims)
+            return isAnswered(claims)
               ? Effect.succeed({ ...jwt, claims: claims.value })
               : withClaims(jwt, schema, services)
           })
@@ -344,7 +345,7 @@ const withClaims = <R>(
     Effect.updateContext(decodeClaims(schema, jwt.payload), () => services),
     {
       onSuccess: (claims) => ({ ...jwt, claims }),
-      onFailure: (reason) => new JwtInvalid({ tenant: jwt.tenant, provider: jwt.provider, reason }),
+      onFailure: (reason) => refusal(jwt.tenant, jwt.provider, reason),
     },
   )
 

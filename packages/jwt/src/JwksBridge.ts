@@ -32,9 +32,10 @@ import type { CompactJWSHeaderParameters, CryptoKey, FlattenedJWSInput } from "j
 import { isAsymmetric, objectIn } from "./internal/CompactJws.ts"
 import { bind } from "./internal/IssuerBinding.ts"
 import { resolveVerifier, type VerifierSettings } from "./internal/Policy.ts"
+import { asymmetricOnly, refusal, unbound, unusable } from "./internal/Refusal.ts"
 import { keyOf } from "./internal/SignatureCheck.ts"
 import { makeVerify } from "./internal/Verification.ts"
-import { JwtInvalid, type JwtInvalidReason, type VerifyError } from "./JwtError.ts"
+import type { JwtInvalid, VerifyError } from "./JwtError.ts"
 import type { JwtVerifierService } from "./JwtVerifierService.ts"
 import type { VerifiedJwt } from "./VerifiedJwt.ts"
 import type { ExpectedIssuer, JwtVerifierOptions, VerifyOptions, VerifyOptionsWithClaims } from "./VerifyOptions.ts"
@@ -163,15 +164,13 @@ export class JwksBridge implements AsyncDisposable {
     return ({ alg, kid }, token) => {
       // Before any look-up: a token must not choose a secret, or nothing, to be checked with (RFC 8725 section 3.1).
       if (!isAsymmetric(alg)) {
-        const rule = "only asymmetric signatures are accepted (RFC 8725 section 3.1)"
-        throw refusal(tenant, { _tag: "Algorithm", alg: String(alg), rule })
+        throw refusal(tenant, undefined, { _tag: "Algorithm", alg: String(alg), rule: asymmetricOnly })
       }
       const toKey = ({ jwk, provider }: ResolvedKey) => {
         const key = keyOf(jwk, alg)
         if (!(key instanceof Promise)) return key
-        const rule = "this runtime can not use the provider's key with it"
         return key.catch(() => {
-          throw refusal(tenant, { _tag: "Algorithm", alg, rule }, provider)
+          throw refusal(tenant, provider, unusable(alg))
         })
       }
       const found = this.#run(
@@ -349,9 +348,6 @@ const valueOf = <A>(exit: Exit.Exit<A, unknown>): A => {
 /** What is thrown may be anything; errors stay what they are. */
 const toError = (thrown: unknown): Error => (thrown instanceof Error ? thrown : new Error(String(thrown)))
 
-const refusal = (tenant: string, reason: JwtInvalidReason, provider?: string): JwtInvalid =>
-  new JwtInvalid({ tenant, ...(provider === undefined ? {} : { provider }), reason })
-
 /** Whose keys the token may be tried against. */
 const providerOf = (
   tenant: string,
@@ -366,12 +362,9 @@ const providerOf = (
   // Nobody says whose tokens they are, or this one does not; but the caller knows.
   const isSilent = provider?.issuer === undefined || (named !== undefined && claims["iss"] === undefined)
   if (provider !== undefined && issuer === undefined && isSilent) return Result.succeed(provider.provider)
-  const bound = bind(tenant, registered, claims, {
-    ...(issuer === undefined ? {} : { issuer }),
-    ...(named === undefined ? {} : { provider: named }),
-  })
+  const bound = bind(tenant, registered, claims, { issuer, provider: named })
   return Result.mapBoth(bound, {
     onSuccess: ({ provider }) => provider.provider,
-    onFailure: (failure) => (failure._tag === "NotRegistered" ? failure : refusal(tenant, failure)),
+    onFailure: (failure) => unbound(tenant, failure),
   })
 }

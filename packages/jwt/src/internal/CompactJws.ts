@@ -5,6 +5,7 @@ import { allJwsAlgorithms, type JwsAlgorithm } from "@effect-jwks/core"
 import * as Result from "effect/Result"
 import type { JwtInvalidReason } from "../JwtError.ts"
 import type { JwtHeader } from "../VerifiedJwt.ts"
+import { asymmetricOnly } from "./Refusal.ts"
 import { bytesIn, hasForeign, isCanonical } from "./Base64url.ts"
 
 /** What a token says of itself. */
@@ -42,8 +43,10 @@ const nameOf = (token: string): string => {
 }
 
 /** What is wrong with three parts, unless they are none. */
-const badForm = (token: string, rule: string): Result.Result<never, JwtInvalidReason> =>
-  malformed(threeParts.test(token) ? rule : nameOf(token))
+const unlessNone = (
+  token: string,
+  wrong: Result.Result<never, JwtInvalidReason>,
+): Result.Result<never, JwtInvalidReason> => (threeParts.test(token) ? wrong : malformed(nameOf(token)))
 
 const strictUtf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true })
 
@@ -107,13 +110,13 @@ export class TokenReader {
       !isCanonical(token, firstDot + 1, lastDot) ||
       !isCanonical(token, lastDot + 1, token.length)
     ) {
-      return badForm(token, "its parts have bits that belong to no byte (RFC 4648 section 3.5)")
+      return unlessNone(token, malformed("its parts have bits that belong to no byte (RFC 4648 section 3.5)"))
     }
     const header = this.#headerIn(token.slice(0, firstDot))
-    if (Result.isFailure(header)) return threeParts.test(token) ? Result.fail(header.failure) : malformed(nameOf(token))
+    if (Result.isFailure(header)) return unlessNone(token, Result.fail(header.failure))
     const payload = objectIn(token.slice(firstDot + 1, lastDot))
     if (payload !== undefined) return Result.succeed({ token, header: header.success, payload })
-    return badForm(token, "its claims are no JSON object (RFC 7519 section 7.2)")
+    return unlessNone(token, malformed("its claims are no JSON object (RFC 7519 section 7.2)"))
   }
 
   #headerIn(part: string): Result.Result<JwtHeader, JwtInvalidReason> {
@@ -135,7 +138,7 @@ const headerIn = (part: string): Result.Result<JwtHeader, JwtInvalidReason> => {
   const { alg, b64, crit, cty, kid, typ } = header
   if (alg === "none") return refusedAlgorithm(alg, "an unsecured token proves nothing (RFC 8725 section 3.2)")
   if (!isAsymmetric(alg)) {
-    return refusedAlgorithm(alg, "only asymmetric signatures are accepted (RFC 8725 section 3.1)")
+    return refusedAlgorithm(alg, asymmetricOnly)
   }
   if (kid !== undefined && typeof kid !== "string") return malformed("its kid is no text (RFC 7515 section 4.1.4)")
   if (typ !== undefined && typeof typ !== "string") return malformed("its typ is no text (RFC 7515 section 4.1.9)")

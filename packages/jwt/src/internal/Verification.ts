@@ -12,15 +12,14 @@ import {
   type ResolveError,
   type ResolveKeyOptions,
 } from "@effect-jwks/core"
-import { registrationsNow, resolveKeyNow } from "@effect-jwks/core/AnswersNow"
+import { andThenNow, isAnswered, registrationsNow, resolveKeyNow } from "@effect-jwks/core/AnswersNow"
 import type * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
-import * as Exit from "effect/Exit"
 import type * as Fiber from "effect/Fiber"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import { calculateJwkThumbprint } from "jose/jwk/thumbprint"
-import { JwtInvalid, type JwtInvalidReason, type VerifyError } from "../JwtError.ts"
+import type { JwtInvalid, JwtInvalidReason, VerifyError } from "../JwtError.ts"
 import type { VerifiedJwt } from "../VerifiedJwt.ts"
 import type { JwtVerifierService } from "../JwtVerifierService.ts"
 import type { ExpectedIssuer, VerifyOptions, VerifyOptionsWithClaims } from "../VerifyOptions.ts"
@@ -29,6 +28,7 @@ import { notBase64url, TokenReader, type UnverifiedJwt } from "./CompactJws.ts"
 import { bind, type Bound } from "./IssuerBinding.ts"
 import { Policies, type Policy, type VerifierSettings } from "./Policy.ts"
 import { decodeClaims } from "./ClaimsSchema.ts"
+import { refusal, unbound, unusable } from "./Refusal.ts"
 import { check } from "./SignatureCheck.ts"
 
 /** A token, and what is asked of it. */
@@ -37,7 +37,6 @@ interface Asked extends UnverifiedJwt {
   /** As they were when the token came; the caller may change his object meanwhile. */
   readonly issuer: ExpectedIssuer | undefined
   readonly provider: string | undefined
-  readonly options: VerifyOptions
   readonly policy: Policy
 }
 
@@ -103,7 +102,7 @@ class Verification {
       if (Result.isFailure(read)) return Effect.fail(refusal(tenant, undefined, read.failure))
       const { header, payload } = read.success
       const { issuer, provider } = options
-      const asked: Asked = { token, header, payload, tenant, issuer, provider, options, policy }
+      const asked: Asked = { token, header, payload, tenant, issuer, provider, policy }
       return this.#judge(asked, (candidate) => this.#tryKey(candidate, fiber))
     })
   }
@@ -113,12 +112,9 @@ class Verification {
     asked: Asked,
     next: (candidate: Candidate) => Effect.Effect<VerifiedJwt, VerifyError>,
   ): Effect.Effect<VerifiedJwt, VerifyError> {
-    return then(registrationsNow(this.#registry, asked.tenant), (registered) => {
+    return andThenNow(registrationsNow(this.#registry, asked.tenant), (registered) => {
       const bound = bind(asked.tenant, registered, asked.payload, asked)
-      if (Result.isFailure(bound)) {
-        const { failure } = bound
-        return Effect.fail(failure._tag === "NotRegistered" ? failure : refusal(asked.tenant, undefined, failure))
-      }
+      if (Result.isFailure(bound)) return Effect.fail(unbound(asked.tenant, bound.failure))
       const { payload, provider } = bound.success
       const candidate: Candidate = { asked, payload, provider }
       const breach = this.#breachOf(candidate)
@@ -144,7 +140,7 @@ class Verification {
     return this.#judge(asked, (candidate) =>
       candidate.provider.provider === provider.provider
         ? next(candidate)
-        : this.verify(asked.tenant, asked.token, asked.options),
+        : Effect.withFiber((fiber) => this.#tryKey(candidate, fiber)),
     )
   }
 
@@ -283,15 +279,6 @@ const question = ({ asked: { header, policy }, provider }: Candidate): ResolveKe
   allowStale: policy.allowStale,
 })
 
-const isAnswered = <A, E>(effect: Effect.Effect<A, E>): effect is Exit.Success<A> =>
-  Exit.isExit(effect) && Exit.isSuccess(effect)
-
-/** `flatMap` that goes on at once where the answer is there. */
-const then = <A, B, E1, E2>(
-  effect: Effect.Effect<A, E1>,
-  next: (value: A) => Effect.Effect<B, E2>,
-): Effect.Effect<B, E1 | E2> => (isAnswered(effect) ? next(effect.value) : Effect.flatMap(effect, next))
-
 /** A key as a signature is tried on it. */
 type TriedKey = Pick<ResolvedKey, "jwk" | "thumbprint" | "freshness">
 
@@ -311,18 +298,12 @@ const unexpectedAlgorithm = (alg: JwsAlgorithm): JwtInvalidReason => ({
   rule: "it is not expected here",
 })
 
-const refusal = (tenant: string, provider: string | undefined, reason: JwtInvalidReason): JwtInvalid =>
-  new JwtInvalid({ tenant, ...(provider === undefined ? {} : { provider }), reason })
-
 const refused = ({ provider }: Candidate, reason: JwtInvalidReason): JwtInvalid =>
   refusal(provider.tenant, provider.provider, reason)
 
 const wrongSignature = (candidate: Candidate): JwtInvalid => refused(candidate, { _tag: "Signature" })
 
-const unusableKey = (candidate: Candidate): JwtInvalid => {
-  const { alg } = candidate.asked.header
-  return refused(candidate, { _tag: "Algorithm", alg, rule: "this runtime can not use the provider's key with it" })
-}
+const unusableKey = (candidate: Candidate): JwtInvalid => refused(candidate, unusable(candidate.asked.header.alg))
 
 /** A key that is published for another algorithm is no matter of keys, but of the token's `alg`. */
 const asRefusal = (candidate: Candidate, error: ResolveError): VerifyError => {
