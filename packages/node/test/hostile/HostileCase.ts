@@ -142,8 +142,8 @@ export const refusesRegistration = (field: string, says: string): Expected => ({
   says,
 })
 
-/** For what comes to nothing at once: should its guard be gone, nobody waits for long. */
-export const hasty: RetryPolicySettings = { maxRetries: 0, attemptTimeout: "1 second", deadline: "2 seconds" }
+/** For what has no end: read until its limit also on a slow machine, and given up within a test's time should its guard be gone. */
+export const oneAttempt: RetryPolicySettings = { maxRetries: 0, attemptTimeout: "10 seconds", deadline: "12 seconds" }
 
 /** A case without its guard. */
 export type CaseOf = Omit<HostileCase, "guard">

@@ -3,7 +3,7 @@
  */
 import * as Zlib from "node:zlib"
 import { type Answer, finish, goodBody, head, repeat, response, send } from "../Answer.ts"
-import { about, type CaseOf, fails, hasty, type HostileCase, holds } from "../HostileCase.ts"
+import { about, type CaseOf, fails, oneAttempt, type HostileCase, holds } from "../HostileCase.ts"
 
 const body = goodBody()
 
@@ -95,13 +95,13 @@ export const codingCases: ReadonlyArray<HostileCase> = [
     })),
     {
       title: "gzip members of 1 MiB each without end",
-      retryPolicy: hasty,
+      retryPolicy: oneAttempt,
       answer: () => [send(head(200, ["Content-Encoding: gzip"])), repeat(encoders.gzip(Buffer.alloc(1_048_576, " ")))],
       expected: tooLarge,
     },
     {
       title: "a bomb of zstd frames without end",
-      retryPolicy: hasty,
+      retryPolicy: oneAttempt,
       answer: () => [send(head(200, ["Content-Encoding: zstd"])), repeat(encoders.zstd(Buffer.alloc(1_048_576, " ")))],
       expected: tooLarge,
     },
@@ -137,7 +137,7 @@ export const codingCases: ReadonlyArray<HostileCase> = [
     },
     {
       title: "brotli that something follows without end",
-      retryPolicy: hasty,
+      retryPolicy: oneAttempt,
       answer: () => [send(head(200, ["Content-Encoding: br"])), send(encoders.br(body)), repeat("more".repeat(16_384))],
       expected: fails("TransportFailed", "(Z_DATA_ERROR)"),
     },
@@ -162,13 +162,13 @@ export const codingCases: ReadonlyArray<HostileCase> = [
         send(gzipHead()),
         repeat(Buffer.concat(Array.from({ length: 10_000 }, () => Uint8Array.of(0, 0, 0, 0xff, 0xff)))),
       ],
-      retryPolicy: hasty,
+      retryPolicy: oneAttempt,
       expected: fails("TransportFailed", "(UND_ERR_RES_EXCEEDED_MAX_SIZE)"),
     },
     {
       title: "a gzip header with a file name without end",
       answer: [send(head(200, ["Content-Encoding: gzip"])), send(gzipHead(8)), repeat("a".repeat(65_536))],
-      retryPolicy: hasty,
+      retryPolicy: oneAttempt,
       expected: fails("TransportFailed", "(UND_ERR_RES_EXCEEDED_MAX_SIZE)"),
     },
     {
@@ -177,7 +177,7 @@ export const codingCases: ReadonlyArray<HostileCase> = [
         send(head(200, ["Content-Encoding: gzip"])),
         repeat(Buffer.concat(Array.from({ length: 2_000 }, () => encoders.gzip("")))),
       ],
-      retryPolicy: hasty,
+      retryPolicy: oneAttempt,
       expected: fails("TransportFailed", "(UND_ERR_RES_EXCEEDED_MAX_SIZE)"),
     },
   ),

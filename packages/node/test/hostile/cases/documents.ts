@@ -2,7 +2,7 @@
  * Bodies with status 200 that are no JWK Set, too large, or made to do harm where they are read.
  */
 import { type Answer, goodBody, goodKeys, head, jwks, jwksType, page, repeat, response, send } from "../Answer.ts"
-import { about, type CaseOf, fails, hasty, type HostileCase, holds } from "../HostileCase.ts"
+import { about, type CaseOf, fails, oneAttempt, type HostileCase, holds } from "../HostileCase.ts"
 
 const body = (text: string | Uint8Array, headers: ReadonlyArray<string> = jwksType): Answer =>
   response({ headers, body: text })
@@ -133,7 +133,7 @@ export const documentCases: ReadonlyArray<HostileCase> = [
     {
       title: "a body without end and without a length",
       answer: [send(head(200, jwksType)), repeat(" ".repeat(65_536))],
-      retryPolicy: hasty,
+      retryPolicy: oneAttempt,
       expected: fails("BodyTooLarge", "more than 1048576 bytes"),
     },
     {
@@ -142,21 +142,21 @@ export const documentCases: ReadonlyArray<HostileCase> = [
         send(head(200, [...jwksType, "Transfer-Encoding: chunked"])),
         repeat(`10000\r\n${" ".repeat(65_536)}\r\n`),
       ],
-      retryPolicy: hasty,
+      retryPolicy: oneAttempt,
       expected: fails("BodyTooLarge", "more than 1048576 bytes"),
     },
     {
       title: "chunks of one byte without end",
       registration: { maxResponseBytes: 10_000 },
       answer: [send(head(200, [...jwksType, "Transfer-Encoding: chunked"])), repeat("1\r\n \r\n".repeat(1_000))],
-      retryPolicy: hasty,
+      retryPolicy: oneAttempt,
       expected: fails("BodyTooLarge", "more than 10000 bytes"),
     },
     {
       title: "a good set with one byte more than is allowed, and no length",
       registration: { maxResponseBytes: goodBody().length },
       answer: response({ headers: jwksType, body: ` ${goodBody()}`, announces: false }),
-      retryPolicy: hasty,
+      retryPolicy: oneAttempt,
       expected: fails("BodyTooLarge"),
     },
     {
@@ -171,13 +171,13 @@ export const documentCases: ReadonlyArray<HostileCase> = [
     {
       title: "a length of a terabyte, and nothing behind it",
       answer: [send(head(200, [...jwksType, "Content-Length: 1000000000000"]))],
-      retryPolicy: hasty,
+      retryPolicy: oneAttempt,
       expected: fails("BodyTooLarge", "more than 1048576 bytes"),
     },
     {
       title: "a length of one byte more than is allowed, and nothing behind it",
       answer: [send(head(200, [...jwksType, "Content-Length: 1048577"]))],
-      retryPolicy: hasty,
+      retryPolicy: oneAttempt,
       expected: fails("BodyTooLarge", "more than 1048576 bytes"),
     },
   ),

@@ -4,7 +4,7 @@
 import * as Effect from "effect/Effect"
 import * as HttpClient from "effect/http/HttpClient"
 import { goodKeys, head, jwks, redirect, response, send } from "../Answer.ts"
-import { about, type CaseOf, fails, hasty, type HostileCase, holds } from "../HostileCase.ts"
+import { about, type CaseOf, fails, oneAttempt, type HostileCase, holds } from "../HostileCase.ts"
 
 const good = jwks(goodKeys(1, 2))
 
@@ -95,25 +95,25 @@ export const redirectCases: ReadonlyArray<HostileCase> = [
     {
       title: "a redirect to itself",
       answer: ({ target }) => redirect(target),
-      retryPolicy: hasty,
+      retryPolicy: oneAttempt,
       expected: refused("the redirects go in circles"),
     },
     {
       title: "two URLs that redirect to each other",
       answer: ({ target }) => redirect(target === "/a" ? "/b" : "/a"),
-      retryPolicy: hasty,
+      retryPolicy: oneAttempt,
       expected: refused("the redirects go in circles"),
     },
     {
       title: "a redirect to itself with another fragment each time",
       answer: ({ nth, target }) => redirect(`${target}#${nth}`),
-      retryPolicy: hasty,
+      retryPolicy: oneAttempt,
       expected: refused("the redirects go in circles"),
     },
     {
       title: "a redirect to itself in other words",
       answer: ({ target }) => redirect(`/x/../${target.slice(1)}`),
-      retryPolicy: hasty,
+      retryPolicy: oneAttempt,
       expected: refused("the redirects go in circles"),
     },
   ),
@@ -121,7 +121,7 @@ export const redirectCases: ReadonlyArray<HostileCase> = [
     "redirect_limit",
     chain("four redirects, where three are followed", 4, { expected: refused("more than 3 redirects") }),
     chain("redirects without end, each to another URL", Infinity, {
-      retryPolicy: hasty,
+      retryPolicy: oneAttempt,
       expected: refused("more than 3 redirects"),
     }),
     chain("one redirect, where none is followed", 1, {

@@ -2,7 +2,7 @@
  * Servers that take their time: each is given up within its limit, and its socket with it.
  */
 import type { RetryPolicySettings } from "@effect-jwks/core"
-import { type Answer, drip, goodBody, head, jwksType, redirect, repeat, send } from "../Answer.ts"
+import { type Answer, drip, goodBody, head, jwksType, redirect, send } from "../Answer.ts"
 import { about, type CaseOf, fails, type HostileCase } from "../HostileCase.ts"
 
 /** An attempt that is given up early, within a deadline that is not far. */
@@ -26,12 +26,10 @@ const slow: ReadonlyArray<readonly [string, CaseOf["answer"] & {}]> = [
       drip("\0\0\0\u00ff\u00ff", 10),
     ],
   ],
-  ["an interim response over and over", [repeat("HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n")]],
-  ["a status line without end", [send("HTTP/1.1 200 "), repeat("a".repeat(1_000))]],
-  [
-    "an extension of a chunk without end",
-    [send(head(200, ["Transfer-Encoding: chunked"])), send("1;"), repeat("a".repeat(1_000))],
-  ],
+  // Not as fast as they are read: a fast machine would come to the `wire_limit` first.
+  ["an interim response over and over", [drip("HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n", 1)]],
+  ["a status line without end", [send("HTTP/1.1 200 "), drip("a", 1)]],
+  ["an extension of a chunk without end", [send(head(200, ["Transfer-Encoding: chunked"])), send("1;"), drip("a", 1)]],
   [
     "chunks that another coding hides",
     [send(`${head(200, ["Transfer-Encoding: chunked, identity"])}5\r\n`), drip(" ", 10)],

@@ -10,7 +10,7 @@ import { type Certificate, makeCertificate, makeKey, pinOf } from "../../support
 import { goodBody, goodKeys, jwks, redirect, response, send } from "../Answer.ts"
 import * as Authorities from "../Authorities.ts"
 import { chainWith, goodChain } from "../Authorities.ts"
-import { about, type CaseOf, fails, hasty, type HostileCase, holds, refusesRegistration } from "../HostileCase.ts"
+import { about, type CaseOf, fails, oneAttempt, type HostileCase, holds, refusesRegistration } from "../HostileCase.ts"
 
 const hour = 3_600_000
 
@@ -447,7 +447,7 @@ export const tlsCases: ReadonlyArray<HostileCase> = [
       ] as const
     ).map(([status, phrase]): CaseOf => ({
       title: `a proxy that answers ${status} ${phrase}, and then what looks like a set`,
-      retryPolicy: hasty,
+      retryPolicy: oneAttempt,
       via: "proxy",
       when: "first",
       proxyAnswer: [send(`HTTP/1.1 ${status} ${phrase}\r\n\r\n`), ...jwks(goodKeys(1, 2))],
