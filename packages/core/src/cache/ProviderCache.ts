@@ -365,14 +365,21 @@ export class ProviderCache {
       // Without timers, as an idle provider is too, its next user must come by here.
       this.slot.close()
     }
-    const before = this.#memory.shown
     this.#memory.shown = usability
-    if (usability === "Stale" && before !== "Stale" && held !== undefined) {
-      this.#observe({ _tag: "StaleServing", until: held.staleUntil.wall }, now)
-    } else if (usability !== "Stale" && before === "Stale") {
-      this.#observe({ _tag: "StaleEnded", recovered: usability === "Fresh" }, now)
-    }
+    this.#tellStaleness(held, usability, now)
     this.#arrange(now)
+  }
+
+  /** Stale serving begins once, and ends by another set, which may be over at once (`strictHttp`), or with the window. */
+  #tellStaleness(held: CacheState.HeldSet | undefined, usability: CacheState.Usability, now: Instant.Instant): void {
+    const told = this.#memory.toldStale
+    if (usability === "Stale" && held !== undefined) {
+      this.#memory.toldStale = held
+      if (told === undefined) this.#observe({ _tag: "StaleServing", until: held.staleUntil.wall }, now)
+    } else if (told !== undefined && (usability !== "Expired" || held !== told)) {
+      this.#memory.toldStale = undefined
+      this.#observe({ _tag: "StaleEnded", recovered: held !== told }, now)
+    }
   }
 
   /** Until when hits need not come by here (epoch milliseconds): where no timer refreshes, whoever asks then does. */

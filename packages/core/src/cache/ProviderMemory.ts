@@ -45,6 +45,8 @@ export class ProviderMemory {
   untold: CacheState.HeldSet | undefined
   /** What the slot shows. */
   shown: CacheState.Usability = "Unusable"
+  /** The set that is served stale, as `StaleServing` has told; also while a flight has its callers wait. */
+  toldStale: CacheState.HeldSet | undefined
   /** The flight of the request that flies for all. */
   mark: FlightMark | undefined
   /** Unregistered, or registered otherwise: what comes of it now is stored nowhere. */

@@ -251,6 +251,60 @@ describe("events", () => {
     }),
   )
 
+  it.effect.each(["max-age=0", "no-cache", "no-store"])(
+    "StaleEnded: by a good refresh, also where the set is fetched for each question: %s",
+    (cacheControl) =>
+      Effect.gen(function* () {
+        const strict = { registration: { strictHttp: true }, provider: { response: { cacheControl: "max-age=60" } } }
+        const { events, idp, registry, resolve } = yield* watchedLoaded(strict)
+        yield* idp.faults.status(404)
+        yield* TestClock.adjust("2 minutes")
+        yield* answerAtOnce(resolve())
+        yield* settle
+        assert.lengthOf(tagged(events, "StaleServing"), 1)
+        yield* idp.faults.heal
+        yield* idp.respondWith({ cacheControl })
+        yield* registry.refresh("acme", "idp")
+        yield* settle
+        assert.deepStrictEqual(
+          tagged(events, "StaleEnded").map(({ recovered }) => recovered),
+          [true],
+        )
+      }),
+  )
+
+  it.effect("StaleEnded: not while callers wait for a permit that does not come", () =>
+    Effect.gen(function* () {
+      yield* TestClock.setTime(start)
+      const [sick, idp] = [
+        yield* ScriptedProvider.make({ issuer: "https://sick.test" }),
+        yield* ScriptedProvider.make({ issuer: "https://good.test" }),
+      ]
+      const { registry } = yield* openClosableRegistry([sick, idp], {
+        maxConcurrentFetches: 1,
+        idleAfter: "5 minutes",
+      })
+      yield* registry.register({ tenant: "acme", provider: "idp", jwksUrl: idp.jwksUrl })
+      yield* registry.resolve("acme", "idp")
+      // Idle: it has expired, and nobody tried to fetch it.
+      yield* TestClock.adjust("20 minutes")
+      const events = yield* collectEvents(registry)
+      yield* sick.faults.hang()
+      const retryPolicy = { attemptTimeout: "12 seconds", deadline: "12 seconds", maxRetries: 0 } as const
+      yield* registry.register({ tenant: "other", provider: "sick", jwksUrl: sick.jwksUrl, retryPolicy })
+      yield* settle
+      const before = idp.requests
+      const asked = yield* Effect.forkChild(registry.resolve("acme", "idp"))
+      yield* TestClock.adjust("1 second")
+      assert.strictEqual((yield* Fiber.join(asked)).freshness, "stale")
+      yield* TestClock.adjust("7500 millis")
+      yield* settle
+      assert.strictEqual(idp.requests, before)
+      assert.lengthOf(tagged(events, "StaleServing"), 1)
+      assert.isEmpty(tagged(events, "StaleEnded"))
+    }),
+  )
+
   it.effect("StaleEnded: by the end of the window", () =>
     Effect.gen(function* () {
       const { events, idp, resolve } = yield* watchedLoaded()

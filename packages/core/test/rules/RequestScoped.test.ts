@@ -437,6 +437,32 @@ describe("What requests remember", () => {
   )
 })
 
+it.effect("Stale serving is told once, however many requests have to wait for a provider that hangs", () =>
+  Effect.gen(function* () {
+    const { ask, idp, request } = yield* setUpPlatform()
+    yield* ask()
+    yield* TestClock.adjust("15 minutes")
+    yield* idp.faults.hang()
+    const listening = Effect.fnUntraced(function* () {
+      const opened = yield* request()
+      return { ...opened, events: yield* collectEvents(opened.registry) }
+    })
+    const first = yield* listening()
+    yield* asking(first.resolve())
+    yield* TestClock.adjust("1100 millis")
+    const second = yield* listening()
+    yield* asking(Effect.exit(second.resolve("ghost")))
+    yield* TestClock.adjust("300 millis")
+    const third = yield* listening()
+    yield* asking(Effect.exit(third.registry.resolveKey("acme", idp.keys.current.kid, { allowStale: false })))
+    yield* TestClock.adjust("300 millis")
+    const told = [first, second, third].flatMap(({ events }) =>
+      events.map(({ _tag }) => _tag).filter((tag) => tag.startsWith("Stale")),
+    )
+    assert.deepStrictEqual(told, ["StaleServing"])
+  }),
+)
+
 describe("Snapshots of requests", () => {
   const withStore = (store: ScriptedStore) => ({
     persistence: store.layer,
