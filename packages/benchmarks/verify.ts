@@ -252,7 +252,9 @@ const run = async (size: Size): Promise<ReadonlyArray<Row>> => {
   for (const alg of algorithms) {
     const tenants = await Promise.all(Array.from({ length: size.tenants }, (_, nth) => makeTenant(alg, nth, size)))
     // Neighbours are of different tenants, as in a server.
-    const tokens = tenants.flatMap(({ tokens }) => tokens).toSorted((a, b) => a.sub.localeCompare(b.sub))
+    const tokens = Array.from({ length: size.tokensEach }, (_, nth) =>
+      tenants.flatMap(({ tokens }) => tokens[nth] ?? []),
+    ).flat()
     await withRuntime(tenants, async (runtime) => {
       const contestants = [
         joseOver(tenants),
