@@ -9,6 +9,7 @@ import { quote } from "@effect-jwks/core"
 import * as DateTime from "effect/DateTime"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
+import * as SchemaGetter from "effect/SchemaGetter"
 
 // -----------------------------------------------------------------------------
 // Why a token is refused
@@ -56,8 +57,16 @@ export const Type = Schema.TaggedStruct("Type", { rule: Schema.String })
 export const Claims = Schema.TaggedStruct("Claims", {
   /** Where, as `address.country`, and what is expected there; never what was found. */
   issues: Schema.Array(Schema.Struct({ claim: Schema.String, rule: Schema.String })),
-  /** The schema's own issue, for programs. Absent where no schema was asked. */
-  issue: Schema.optionalKey(Schema.Unknown),
+  /**
+   * The schema's own issue, for programs. Absent where no schema was asked, and where the error was encoded: it holds
+   * schemas.
+   */
+  issue: Schema.optionalKey(Schema.Never).pipe(
+    Schema.decodeTo(Schema.optionalKey(Schema.Unknown), {
+      decode: SchemaGetter.passthrough(),
+      encode: SchemaGetter.omit(),
+    }),
+  ),
 })
 
 /** Why a token is refused. */

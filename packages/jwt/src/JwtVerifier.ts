@@ -2,7 +2,6 @@
  * From a token to an identity: whose token it is, whether his key signed it, and what it says.
  */
 import { type InvalidRegistration, JwksRegistry } from "@effect-jwks/core"
-import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
@@ -11,8 +10,8 @@ import { makeVerify } from "./internal/Verification.ts"
 import { resolveVerifier } from "./internal/Policy.ts"
 import type { VerifyError } from "./JwtError.ts"
 import type { JwtVerifierService } from "./JwtVerifierService.ts"
-import type { VerifiedJwt } from "./VerifiedJwt.ts"
-import type { JwtVerifierOptions, VerifyOptions, VerifyOptionsWithClaims } from "./VerifyOptions.ts"
+import type { JwtPayload, VerifiedJwt } from "./VerifiedJwt.ts"
+import type { JwtVerifierOptions, PerhapsWithClaims, VerifyOptions, VerifyOptionsWithClaims } from "./VerifyOptions.ts"
 
 /**
  * Verifies tokens with the keys of a `JwksRegistry`.
@@ -46,7 +45,7 @@ export class JwtVerifier extends Context.Service<JwtVerifier, JwtVerifierService
       JwtVerifier,
       Effect.gen(function* () {
         const settings = yield* Effect.fromResult(resolveVerifier(options))
-        return { verify: makeVerify(yield* JwksRegistry, yield* Clock.Clock, settings) }
+        return { verify: makeVerify(yield* JwksRegistry, settings) }
       }),
     )
   }
@@ -57,16 +56,21 @@ export class JwtVerifier extends Context.Service<JwtVerifier, JwtVerifierService
     token: string,
     options: VerifyOptionsWithClaims<S>,
   ): Effect.Effect<VerifiedJwt<S["Type"]>, VerifyError, JwtVerifier | S["DecodingServices"]>
+  static verify<S extends Schema.Constraint = never>(
+    tenant: string,
+    token: string,
+    options?: PerhapsWithClaims<S>,
+  ): Effect.Effect<VerifiedJwt<S["Type"] | JwtPayload>, VerifyError, JwtVerifier | S["DecodingServices"]>
   static verify(
     tenant: string,
     token: string,
     options?: VerifyOptions,
   ): Effect.Effect<VerifiedJwt, VerifyError, JwtVerifier>
-  static verify(
+  static verify<S extends Schema.Constraint>(
     tenant: string,
     token: string,
-    options?: VerifyOptions,
-  ): Effect.Effect<VerifiedJwt, VerifyError, JwtVerifier> {
+    options?: PerhapsWithClaims<S>,
+  ): Effect.Effect<VerifiedJwt<S["Type"] | JwtPayload>, VerifyError, JwtVerifier | S["DecodingServices"]> {
     return Effect.withFiber((fiber) => Context.getUnsafe(fiber.context, JwtVerifier).verify(tenant, token, options))
   }
 }

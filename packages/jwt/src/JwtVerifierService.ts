@@ -4,8 +4,8 @@
 import type * as Effect from "effect/Effect"
 import type * as Schema from "effect/Schema"
 import type { VerifyError } from "./JwtError.ts"
-import type { VerifiedJwt } from "./VerifiedJwt.ts"
-import type { VerifyOptions, VerifyOptionsWithClaims } from "./VerifyOptions.ts"
+import type { JwtPayload, VerifiedJwt } from "./VerifiedJwt.ts"
+import type { PerhapsWithClaims, VerifyOptions, VerifyOptionsWithClaims } from "./VerifyOptions.ts"
 
 /** What the verifier offers; also a static accessor of `JwtVerifier`. */
 export interface JwtVerifierService {
@@ -31,6 +31,12 @@ export interface JwtVerifierService {
       token: string,
       options: VerifyOptionsWithClaims<S>,
     ): Effect.Effect<VerifiedJwt<S["Type"]>, VerifyError, S["DecodingServices"]>
+    /** For whoever does not know whether there is a schema. */
+    <S extends Schema.Constraint = never>(
+      tenant: string,
+      token: string,
+      options?: PerhapsWithClaims<S>,
+    ): Effect.Effect<VerifiedJwt<S["Type"] | JwtPayload>, VerifyError, S["DecodingServices"]>
     (tenant: string, token: string, options?: VerifyOptions): Effect.Effect<VerifiedJwt, VerifyError>
   }
 }

@@ -49,21 +49,34 @@ export interface VerifyPolicy {
   readonly allowStale?: boolean
 }
 
-/** What is asked of one token. */
-export interface VerifyOptions extends VerifyPolicy {
+/** What is asked of one token, whether or not its claims are decoded. */
+export interface AnyVerifyOptions extends VerifyPolicy {
   /** Only tokens of this provider. Default: the one of the tenant's that vouches for the token's issuer. */
   readonly provider?: string
   /**
-   * Whose `iss` is right, for a provider that was registered without `issuer`, or with `provider` for one whose tokens
-   * have several. Default: the provider's `issuer`.
+   * Whose `iss` is right, for a provider that was registered without `issuer`, or for one whose tokens have several. Several,
+   * and a function, need `provider` beside them, unless a provider is registered with the token's `iss`. Default: the
+   * provider's `issuer`.
    */
   readonly issuer?: ExpectedIssuer
 }
 
+/** What is asked of one token. */
+export interface VerifyOptions extends AnyVerifyOptions {
+  /** With a schema they are {@link VerifyOptionsWithClaims}: of these nobody would expect what it decodes. */
+  readonly claims?: never
+}
+
 /** The same with a schema for the claims. */
-export interface VerifyOptionsWithClaims<S extends Schema.Constraint> extends VerifyOptions {
+export interface VerifyOptionsWithClaims<S extends Schema.Constraint> extends AnyVerifyOptions {
   /** What the claims have to be; the answer's `claims` are what it decodes. */
   readonly claims: S
+}
+
+/** Where a caller does not know whether there is a schema. */
+export interface PerhapsWithClaims<S extends Schema.Constraint> extends AnyVerifyOptions {
+  /** What the claims have to be, if anybody says so. */
+  readonly claims?: S | undefined
 }
 
 /** Options of the layer. */

@@ -5,6 +5,7 @@ export { JwtVerifier, JwtVerifierLive } from "./JwtVerifier.ts"
 export type { JwtVerifierService } from "./JwtVerifierService.ts"
 export * from "./JwtError.ts"
 export {
+  type AnswerOptions,
   type BearerChallenge,
   type BearerError,
   BearerMalformed,
@@ -20,9 +21,11 @@ export type { ChallengeOptions } from "./internal/Challenge.ts"
 export { scopesOf } from "./Scopes.ts"
 export { type Abortable, JwksBridge, type KeyFunction, type KeyFunctionOptions } from "./JwksBridge.ts"
 export type {
+  AnyVerifyOptions,
   ExpectedIssuer,
   JwtProfile,
   JwtVerifierOptions,
+  PerhapsWithClaims,
   VerifyOptions,
   VerifyOptionsWithClaims,
   VerifyPolicy,

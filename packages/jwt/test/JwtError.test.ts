@@ -80,6 +80,33 @@ describe("every reason has one readable sentence", () => {
   }
 })
 
+describe("an error goes through JSON", () => {
+  const codec = Schema.toCodecJson(JwtInvalid)
+
+  for (const [reason] of reasons) {
+    it.effect(`JwtInvalid ${reason._tag}`, () =>
+      Effect.gen(function* () {
+        const json = JSON.stringify(yield* Schema.encodeEffect(codec)(new JwtInvalid({ ...of, reason })))
+        const back = yield* Schema.decodeUnknownEffect(codec)(JSON.parse(json))
+        assert.deepStrictEqual(back, new JwtInvalid({ ...of, reason }))
+      }),
+    )
+  }
+
+  it.effect("without a schema's issue, which holds the schema", () =>
+    Effect.gen(function* () {
+      const { idp, verifyAs } = yield* setUp()
+      const claims = Schema.Struct({ email: Schema.String })
+      const refused = yield* Effect.flip(verifyAs("acme", yield* idp.token({ email: 5 }), { claims }))
+      if (refused._tag !== "JwtInvalid" || refused.reason._tag !== "Claims") return assert.fail(refused._tag)
+      const { issue, ...told } = refused.reason
+      assert.isDefined(issue)
+      const back = yield* Schema.decodeUnknownEffect(codec)(yield* Schema.encodeEffect(codec)(refused))
+      return assert.deepStrictEqual<unknown>(back.reason, told)
+    }),
+  )
+})
+
 /** Stands in for whatever nobody may read in a log. */
 const secret = "s3cr3t"
 

@@ -18,6 +18,7 @@ import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
 import * as SchemaIssue from "effect/SchemaIssue"
+import * as TestClock from "effect/testing/TestClock"
 import { encodePart, forge, pairFor } from "./forge.ts"
 import { after, reasonOf, setUp, signerOf, start, startSeconds } from "./support.ts"
 
@@ -61,6 +62,16 @@ describe("verify", () => {
       const judged = reason(yield* idp.token({ exp: startSeconds + 60 }))
       yield* after(60)
       assert.strictEqual((yield* judged)._tag, "Expired")
+    }),
+  )
+
+  it.effect("judges times by the clock of whoever asks", () =>
+    Effect.gen(function* () {
+      const { idp, verify } = yield* setUp()
+      const token = yield* idp.token({ exp: startSeconds + 60 })
+      yield* verify(token)
+      const reason = yield* reasonOf(TestClock.withLive(verify(token)))
+      assert.deepStrictEqual(reason, { _tag: "Expired", expiredAt: start + 60_000 })
     }),
   )
 

@@ -30,4 +30,9 @@ export const hasForeign = (text: string): boolean =>
   text.includes("\f")
 
 /** The bytes of base64url text, one in each character. Throws for what is none. */
-export const bytesIn = (part: string): string => atob(part.replaceAll("-", "+").replaceAll("_", "/"))
+export const bytesIn = (part: string): string => atob(isBase64(part) ? part : inBase64(part))
+
+/** The two alphabets differ in two characters, and JSON in ASCII has them only where `>`, `?`, `~` or DEL ends a group of three. */
+const isBase64 = (part: string): boolean => !part.includes("-") && !part.includes("_")
+
+const inBase64 = (part: string): string => part.replaceAll("-", "+").replaceAll("_", "/")

@@ -23,7 +23,8 @@ export const challengeText = (options: ChallengeOptions, error?: ChallengedError
   const { realm = "api", resourceMetadata, scope } = options
   const parameters = [
     ["realm", realm],
-    ["scope", scope?.join(" ")],
+    // None at all is no value of it.
+    ["scope", scope === undefined || scope.length === 0 ? undefined : scope.join(" ")],
     ["error", error?.code],
     ["error_description", error?.description],
     ["resource_metadata", resourceMetadata],

@@ -45,32 +45,26 @@ const isText = (value: unknown): value is string => typeof value === "string"
 // JSON has no infinity, but 1e999 is read as one: a token that never expires.
 const isTime = (value: unknown): value is number => typeof value === "number" && Number.isFinite(value)
 
-const shapes: ReadonlyArray<{
-  readonly claim: string
-  readonly isRight: (value: unknown) => boolean
-  readonly rule: string
-}> = [
-  { claim: "sub", isRight: isText, rule: "has to be text" },
-  {
-    claim: "aud",
-    isRight: (value) => isText(value) || (Array.isArray(value) && value.every(isText)),
-    rule: "has to be text or a list of texts",
-  },
-  { claim: "exp", isRight: isTime, rule: "has to be a number of seconds" },
-  { claim: "nbf", isRight: isTime, rule: "has to be a number of seconds" },
-  { claim: "iat", isRight: isTime, rule: "has to be a number of seconds" },
-  { claim: "jti", isRight: isText, rule: "has to be text" },
-]
+const isAudience = (value: unknown): boolean => isText(value) || (Array.isArray(value) && value.every(isText))
 
-const shapeBreach = (payload: JsonObject, { isAccessToken }: Policy): JwtInvalidReason | undefined => {
-  for (const { claim, isRight, rule } of shapes) {
-    const value = payload[claim]
-    if (value !== undefined && !isRight(value)) return { _tag: "Claims", issues: [{ claim, rule }] }
-  }
-  return isAccessToken && !isText(payload["client_id"])
-    ? { _tag: "Claims", issues: [{ claim: "client_id", rule: "has to be text" }] }
-    : undefined
-}
+const unless = (isRight: boolean, claim: string, rule: string): JwtInvalidReason | undefined =>
+  isRight ? undefined : { _tag: "Claims", issues: [{ claim, rule }] }
+
+const text = "has to be text"
+const seconds = "has to be a number of seconds"
+
+/** Claim by claim: a list of them would be read by names that the engine does not know beforehand, at twice the price. */
+const shapeBreach = (
+  { aud, client_id, exp, iat, jti, nbf, sub }: JsonObject,
+  { isAccessToken }: Policy,
+): JwtInvalidReason | undefined =>
+  unless(sub === undefined || isText(sub), "sub", text) ??
+  unless(aud === undefined || isAudience(aud), "aud", "has to be text or a list of texts") ??
+  unless(exp === undefined || isTime(exp), "exp", seconds) ??
+  unless(nbf === undefined || isTime(nbf), "nbf", seconds) ??
+  unless(iat === undefined || isTime(iat), "iat", seconds) ??
+  unless(jti === undefined || isText(jti), "jti", text) ??
+  unless(!isAccessToken || isText(client_id), "client_id", text)
 
 const audienceBreach = (aud: unknown, azp: unknown, { audience, isIdToken }: Policy): JwtInvalidReason | undefined => {
   if (audience === null) return undefined

@@ -5,13 +5,19 @@ import { allJwsAlgorithms, type JwsAlgorithm } from "@effect-jwks/core"
 import * as Result from "effect/Result"
 import type { JwtInvalidReason } from "../JwtError.ts"
 import type { JwtHeader } from "../VerifiedJwt.ts"
-import { asymmetricOnly } from "./Refusal.ts"
+import { asymmetricOnly, kidIsNoText } from "./Refusal.ts"
 import { bytesIn, hasForeign, isCanonical } from "./Base64url.ts"
+
+/** What a signature covers, and the signature itself, which may still be no base64url. */
+export interface SignedText {
+  /** The JWS Signing Input (RFC 7515 section 5.2): header and payload as they came, all of it ASCII. */
+  readonly input: string
+  readonly signature: string
+}
 
 /** What a token says of itself. */
 export interface UnverifiedJwt {
-  /** The token itself; the third part may hold characters that no decoder takes. */
-  readonly token: string
+  readonly signed: SignedText
   readonly header: JwtHeader
   readonly payload: JsonObject
 }
@@ -96,15 +102,12 @@ export class TokenReader {
     if (typeof token !== "string") return malformed("it is no text")
     if (token.length > this.#maxLength) return malformed(`it is longer than ${this.#maxLength} characters`)
     const firstDot = token.indexOf(".")
-    const lastDot = token.lastIndexOf(".")
-    // An expression over the whole token would take longer than reading it.
+    const lastDot = token.indexOf(".", firstDot + 1)
+    // An expression over the whole token would take longer than reading it, and so would a look from its end.
     const areThree =
-      firstDot > 0 &&
-      token.indexOf(".", firstDot + 1) === lastDot &&
-      lastDot > firstDot + 1 &&
-      lastDot < token.length - 1
+      firstDot > 0 && lastDot > firstDot + 1 && lastDot < token.length - 1 && !token.includes(".", lastDot + 1)
     if (!areThree || hasForeign(token)) return malformed(nameOf(token))
-    // A token that was refused, or used up, must not come back in another spelling.
+    // A token that was refused, or used up, must not come back in another spelling of the same bytes.
     if (
       !isCanonical(token, 0, firstDot) ||
       !isCanonical(token, firstDot + 1, lastDot) ||
@@ -115,8 +118,11 @@ export class TokenReader {
     const header = this.#headerIn(token.slice(0, firstDot))
     if (Result.isFailure(header)) return unlessNone(token, Result.fail(header.failure))
     const payload = objectIn(token.slice(firstDot + 1, lastDot))
-    if (payload !== undefined) return Result.succeed({ token, header: header.success, payload })
-    return unlessNone(token, malformed("its claims are no JSON object (RFC 7519 section 7.2)"))
+    if (payload === undefined) {
+      return unlessNone(token, malformed("its claims are no JSON object (RFC 7519 section 7.2)"))
+    }
+    const signed = { input: token.slice(0, lastDot), signature: token.slice(lastDot + 1) }
+    return Result.succeed({ signed, header: header.success, payload })
   }
 
   #headerIn(part: string): Result.Result<JwtHeader, JwtInvalidReason> {
@@ -126,7 +132,8 @@ export class TokenReader {
     if (Result.isSuccess(header) && part.length <= maxHeaderLength && isFlat(header.success)) {
       const [oldest] = this.#headers.size < maxHeaders ? [] : this.#headers.keys()
       if (oldest !== undefined) this.#headers.delete(oldest)
-      this.#headers.set(part, header.success)
+      // Some engines cut strings by reference (V8 of Node 22 and 24): without a copy, each header would keep a whole token.
+      this.#headers.set(Array.from(part).join(""), header.success)
     }
     return header
   }
@@ -140,7 +147,7 @@ const headerIn = (part: string): Result.Result<JwtHeader, JwtInvalidReason> => {
   if (!isAsymmetric(alg)) {
     return refusedAlgorithm(alg, asymmetricOnly)
   }
-  if (kid !== undefined && typeof kid !== "string") return malformed("its kid is no text (RFC 7515 section 4.1.4)")
+  if (kid !== undefined && typeof kid !== "string") return Result.fail(kidIsNoText)
   if (typ !== undefined && typeof typ !== "string") return malformed("its typ is no text (RFC 7515 section 4.1.9)")
   // Only with crit does it mean anything; without, other readers may disagree on what was signed.
   if (b64 !== undefined && b64 !== true) return malformed("its payload is not encoded (RFC 7797 section 7)")
@@ -156,5 +163,5 @@ const headerIn = (part: string): Result.Result<JwtHeader, JwtInvalidReason> => {
   )
 }
 
-/** jose understands `b64` alone. */
+/** `b64` alone, and only where it says what holds anyway (RFC 7797). */
 const isUnderstood = (crit: unknown): boolean => Array.isArray(crit) && crit.length === 1 && crit[0] === "b64"

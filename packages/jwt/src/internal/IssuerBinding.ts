@@ -17,6 +17,12 @@ export interface Bound {
 
 const refused = (rule: string): Result.Result<never, JwtInvalidReason> => Result.fail({ _tag: "Issuer", rule })
 
+/** No provider says that such tokens are its own. */
+export const nobodyVouches: JwtInvalidReason = { _tag: "Issuer", rule: "no provider of the tenant vouches for it" }
+
+/** Whether the provider itself says so, and not only the caller. */
+export const isVouching = ({ payload, provider }: Bound): boolean => provider.issuer === payload.iss
+
 const hasIssuer = (payload: JsonObject): payload is JwtPayload => typeof payload["iss"] === "string"
 
 /** The provider that vouches for the token's issuer. */
@@ -58,11 +64,15 @@ const ofTenant = (
   const vouching = registered.find(({ issuer }) => issuer === payload.iss)
   if (vouching !== undefined) return Result.succeed(vouching)
   const [silent, another] = registered.filter(({ issuer }) => issuer === undefined)
-  // What a provider does not say, its caller may; but not for two at once.
-  return expected !== undefined && silent !== undefined && another === undefined
+  if (expected === undefined || silent === undefined || another !== undefined) return Result.fail(nobodyVouches)
+  // What a provider does not say, its caller may; but not for two at once, and not one of several that may be another's.
+  return isOne(expected)
     ? Result.succeed(silent)
-    : refused("no provider of the tenant vouches for it")
+    : refused("no provider of the tenant vouches for it: name the one that it is from with the option provider")
 }
+
+const isOne = (expected: ExpectedIssuer): boolean =>
+  typeof expected === "string" || (typeof expected !== "function" && expected.length === 1)
 
 const isExpected = (expected: ExpectedIssuer, payload: JwtPayload): boolean => {
   if (typeof expected === "function") {

@@ -7,7 +7,7 @@ import * as Duration from "effect/Duration"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import * as Struct from "effect/Struct"
-import type { JwtProfile, JwtVerifierOptions, VerifyOptions, VerifyPolicy } from "../VerifyOptions.ts"
+import type { AnyVerifyOptions, JwtProfile, JwtVerifierOptions, VerifyPolicy } from "../VerifyOptions.ts"
 import { bareType } from "./MediaType.ts"
 
 /** What a token has to be. */
@@ -159,9 +159,10 @@ const others: Readonly<Record<string, { readonly isRight: (value: unknown) => bo
 const policyNames: ReadonlySet<string> = new Set(fields)
 
 /** What is misspelt would be asked of no token. */
-const checkNames = (options: VerifyOptions): void => {
-  if (typeof options !== "object")
+const checkNames = (options: AnyVerifyOptions): void => {
+  if (typeof options !== "object" || options === null) {
     throw invalid([{ field: "", rule: "must be an object of options for a verification" }])
+  }
   for (const name in options) {
     if (policyNames.has(name)) continue
     const other = Object.hasOwn(others, name) ? others[name] : undefined
@@ -237,7 +238,7 @@ export class Policies {
   }
 
   /** Throws `InvalidRegistration` for options that break a rule: a bug of the caller's, not of the token. */
-  of(options: VerifyOptions): Policy {
+  of(options: AnyVerifyOptions): Policy {
     checkNames(options)
     if (this.#last !== undefined && isGiven(this.#last.given, options)) return this.#last.policy
     const given = givenIn(options)
@@ -259,4 +260,28 @@ export class Policies {
     if (profile !== undefined) return { ...Struct.omit(this.#defaults, ["typ"]), ...asked, profile }
     return { ...this.#defaults, ...asked, ...(typ !== undefined && { typ }) }
   }
+}
+
+/** Checks the options of verifications to come. */
+export const checkOptions = (options: AnyVerifyOptions): Result.Result<Policy, InvalidRegistration> =>
+  Result.try({
+    try: () => new Policies({}).of(options),
+    catch: (thrown) => {
+      if (thrown instanceof InvalidRegistration) return thrown
+      throw thrown
+    },
+  })
+
+/** All that a verification reads, and a look-up by the bridge. */
+const names = [...fields, ...Object.keys(others), "alg", "notThumbprint", "signal"]
+
+/**
+ * Options that are to be taken apart, in an object of their own: what a class has as getters is no member of its objects,
+ * and a rest would lose it.
+ */
+export const whole = <O extends object>(options: O): O => {
+  const prototype: unknown = Object.getPrototypeOf(options)
+  if (prototype === Object.prototype || prototype === null) return options
+  const read = names.flatMap((name) => (name in options ? [[name, Reflect.get(options, name)] as const] : []))
+  return Object.assign({}, options, Object.fromEntries<unknown>(read))
 }

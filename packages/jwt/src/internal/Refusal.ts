@@ -12,8 +12,17 @@ export const refusal = (tenant: string, provider: string | undefined, reason: Jw
 export const unbound = (tenant: string, failure: JwtInvalidReason | NotRegistered): JwtInvalid | NotRegistered =>
   failure._tag === "NotRegistered" ? failure : refusal(tenant, undefined, failure)
 
+export const kidIsNoText: JwtInvalidReason = { _tag: "Malformed", rule: "its kid is no text (RFC 7515 section 4.1.4)" }
+
 /** Why neither `HS256` nor an unknown name will do. */
 export const asymmetricOnly = "only asymmetric signatures are accepted (RFC 8725 section 3.1)"
+
+/** The registration says which ones the provider uses. */
+export const notTheProviders = (alg: JwsAlgorithm): JwtInvalidReason => ({
+  _tag: "Algorithm",
+  alg,
+  rule: "the provider does not use it",
+})
 
 /** The provider's key is of no use here. */
 export const unusable = (alg: JwsAlgorithm): JwtInvalidReason => ({

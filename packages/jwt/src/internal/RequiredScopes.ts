@@ -4,6 +4,24 @@
  */
 import * as Context from "effect/Context"
 
+/** A scope-token (RFC 6749 section 3.3): anything else could be in no token, and would be asked of clients all the same. */
+const isScope = (scope: unknown): boolean => typeof scope === "string" && /^[\x21\x23-\x5b\x5d-\x7e]+$/.test(scope)
+
+/** What is wrong with scopes that a program names. */
+export const issuesOfScopes = (
+  scopes: ReadonlyArray<string>,
+): ReadonlyArray<{ readonly field: string; readonly rule: string }> =>
+  scopes.flatMap((scope, index) =>
+    isScope(scope)
+      ? []
+      : [
+          {
+            field: `scopes[${index}]`,
+            rule: "must be one scope, without spaces, quotes and backslashes (RFC 6749 section 3.3)",
+          },
+        ],
+  )
+
 const prefix = "@effect-jwks/jwt/RequiredScope/"
 
 /** Annotations that require these scopes. */

@@ -3,7 +3,6 @@
  * the key, the signature, the caller's schema.
  */
 import {
-  type Jwk,
   type JwksRegistryService,
   type JwsAlgorithm,
   type KeyAmbiguous,
@@ -13,22 +12,29 @@ import {
   type ResolveKeyOptions,
 } from "@effect-jwks/core"
 import { andThenNow, isAnswered, registrationsNow, resolveKeyNow } from "@effect-jwks/core/AnswersNow"
-import type * as Clock from "effect/Clock"
+import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import type * as Fiber from "effect/Fiber"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import { calculateJwkThumbprint } from "jose/jwk/thumbprint"
 import type { JwtInvalid, JwtInvalidReason, VerifyError } from "../JwtError.ts"
-import type { VerifiedJwt } from "../VerifiedJwt.ts"
+import type { JwtPayload, VerifiedJwt } from "../VerifiedJwt.ts"
 import type { JwtVerifierService } from "../JwtVerifierService.ts"
-import type { ExpectedIssuer, VerifyOptions, VerifyOptionsWithClaims } from "../VerifyOptions.ts"
+import type {
+  AnyVerifyOptions,
+  ExpectedIssuer,
+  PerhapsWithClaims,
+  VerifyOptions,
+  VerifyOptionsWithClaims,
+} from "../VerifyOptions.ts"
+import { allows, allowsOn } from "./AllowedAlgorithms.ts"
 import { breachOf } from "./ClaimRules.ts"
 import { notBase64url, TokenReader, type UnverifiedJwt } from "./CompactJws.ts"
-import { bind, type Bound } from "./IssuerBinding.ts"
+import { bind, type Bound, isVouching, nobodyVouches } from "./IssuerBinding.ts"
 import { Policies, type Policy, type VerifierSettings } from "./Policy.ts"
 import { decodeClaims } from "./ClaimsSchema.ts"
-import { refusal, unbound, unusable } from "./Refusal.ts"
+import { notTheProviders, refusal, unbound, unusable } from "./Refusal.ts"
 import { check } from "./SignatureCheck.ts"
 
 /** A token, and what is asked of it. */
@@ -38,6 +44,8 @@ interface Asked extends UnverifiedJwt {
   readonly issuer: ExpectedIssuer | undefined
   readonly provider: string | undefined
   readonly policy: Policy
+  /** The caller's. */
+  readonly clock: Clock.Clock
 }
 
 /** A token that may be tried against a provider's keys. */
@@ -49,22 +57,23 @@ interface Candidate extends Bound {
 const maxTries = 4
 
 /** {@link Verification.verify}, and the caller's schema after it. */
-export const makeVerify = (
-  registry: JwksRegistryService,
-  clock: Clock.Clock,
-  settings: VerifierSettings,
-): JwtVerifierService["verify"] => {
-  const verification = new Verification(registry, clock, settings)
+export const makeVerify = (registry: JwksRegistryService, settings: VerifierSettings): JwtVerifierService["verify"] => {
+  const verification = new Verification(registry, settings)
   function verify<S extends Schema.Constraint>(
     tenant: string,
     token: string,
     options: VerifyOptionsWithClaims<S>,
   ): Effect.Effect<VerifiedJwt<S["Type"]>, VerifyError, S["DecodingServices"]>
+  function verify<S extends Schema.Constraint = never>(
+    tenant: string,
+    token: string,
+    options?: PerhapsWithClaims<S>,
+  ): Effect.Effect<VerifiedJwt<S["Type"] | JwtPayload>, VerifyError, S["DecodingServices"]>
   function verify(tenant: string, token: string, options?: VerifyOptions): Effect.Effect<VerifiedJwt, VerifyError>
   function verify(
     tenant: string,
     token: string,
-    given?: VerifyOptions | VerifyOptionsWithClaims<Schema.Constraint>,
+    given?: PerhapsWithClaims<Schema.Constraint>,
   ): Effect.Effect<VerifiedJwt<unknown>, VerifyError, unknown> {
     const options = given ?? {}
     const verified = verification.verify(tenant, token, options)
@@ -83,26 +92,25 @@ export const makeVerify = (
 
 class Verification {
   readonly #registry: JwksRegistryService
-  readonly #clock: Clock.Clock
   readonly #policies: Policies
   readonly #reader: TokenReader
 
-  constructor(registry: JwksRegistryService, clock: Clock.Clock, { defaults, maxTokenLength }: VerifierSettings) {
+  constructor(registry: JwksRegistryService, { defaults, maxTokenLength }: VerifierSettings) {
     this.#registry = registry
-    this.#clock = clock
     this.#policies = new Policies(defaults)
     this.#reader = new TokenReader(maxTokenLength)
   }
 
   /** Signature and claims; the caller's schema comes after that. */
-  verify(tenant: string, token: string, options: VerifyOptions): Effect.Effect<VerifiedJwt, VerifyError> {
+  verify(tenant: string, token: string, options: AnyVerifyOptions): Effect.Effect<VerifiedJwt, VerifyError> {
     return Effect.withFiber((fiber) => {
       const policy = this.#policies.of(options)
       const read = this.#reader.read(token)
       if (Result.isFailure(read)) return Effect.fail(refusal(tenant, undefined, read.failure))
-      const { header, payload } = read.success
+      const { header, payload, signed } = read.success
       const { issuer, provider } = options
-      const asked: Asked = { token, header, payload, tenant, issuer, provider, policy }
+      const clock = fiber.getRef(Clock.Clock)
+      const asked: Asked = { signed, header, payload, tenant, issuer, provider, policy, clock }
       return this.#judge(asked, (candidate) => this.#tryKey(candidate, fiber))
     })
   }
@@ -117,16 +125,9 @@ class Verification {
       if (Result.isFailure(bound)) return Effect.fail(unbound(asked.tenant, bound.failure))
       const { payload, provider } = bound.success
       const candidate: Candidate = { asked, payload, provider }
-      const breach = this.#breachOf(candidate)
+      const breach = breachIn(candidate)
       return breach === undefined ? next(candidate) : Effect.fail(refused(candidate, breach))
     })
-  }
-
-  #breachOf({ asked: { header, policy }, payload, provider }: Candidate): JwtInvalidReason | undefined {
-    const { alg } = header
-    if (!allows(provider.algorithms, alg)) return { _tag: "Algorithm", alg, rule: "the provider does not use it" }
-    if (!allows(policy.algorithms, alg)) return unexpectedAlgorithm(alg)
-    return breachOf(header, payload, policy, this.#clock.currentTimeMillisUnsafe())
   }
 
   /**
@@ -137,11 +138,13 @@ class Verification {
     { asked, provider }: Candidate,
     next: (candidate: Candidate) => Effect.Effect<VerifiedJwt, VerifyError>,
   ): Effect.Effect<VerifiedJwt, VerifyError> {
-    return this.#judge(asked, (candidate) =>
-      candidate.provider.provider === provider.provider
-        ? next(candidate)
-        : Effect.withFiber((fiber) => this.#tryKey(candidate, fiber)),
-    )
+    return this.#judge(asked, (candidate) => {
+      if (candidate.provider.provider === provider.provider) return next(candidate)
+      // Whose token it is was known: it is nobody's now, rather than that of one who does not say whose he has.
+      return isVouching(candidate)
+        ? Effect.withFiber((fiber) => this.#tryKey(candidate, fiber))
+        : Effect.fail(refusal(asked.tenant, undefined, nobodyVouches))
+    })
   }
 
   #tryKey(candidate: Candidate, fiber: Fiber.Fiber<unknown, unknown>): Effect.Effect<VerifiedJwt, VerifyError> {
@@ -167,11 +170,11 @@ class Verification {
     orElse: () => Effect.Effect<VerifiedJwt, VerifyError>,
     ifUnusable: () => Effect.Effect<VerifiedJwt, VerifyError> = () => Effect.fail(unusableKey(candidate)),
   ): Effect.Effect<VerifiedJwt, VerifyError> {
-    const { header, policy, token } = candidate.asked
+    const { header, policy, signed } = candidate.asked
     if (!allowsOn(policy.algorithms, header.alg, key.jwk)) {
       return Effect.fail(refused(candidate, unexpectedAlgorithm(header.alg)))
     }
-    return check(token, key.jwk, header.alg, (said) => {
+    return check(signed, key.jwk, header.alg, (said) => {
       switch (said) {
         case "Right":
           return Effect.succeed(verifiedWith(candidate, key))
@@ -282,15 +285,12 @@ const question = ({ asked: { header, policy }, provider }: Candidate): ResolveKe
 /** A key as a signature is tried on it. */
 type TriedKey = Pick<ResolvedKey, "jwk" | "thumbprint" | "freshness">
 
-/** An Edwards curve has one algorithm under two names: a provider that may use either has both (RFC 9864 section 2.2). */
-const allows = (algorithms: ReadonlyArray<JwsAlgorithm>, alg: JwsAlgorithm): boolean =>
-  algorithms.includes(alg) ||
-  (alg === "EdDSA" && (algorithms.includes("Ed25519") || algorithms.includes("Ed448"))) ||
-  ((alg === "Ed25519" || alg === "Ed448") && algorithms.includes("EdDSA"))
-
-/** The same for a key: `EdDSA` is another algorithm on each curve. */
-const allowsOn = (algorithms: ReadonlyArray<JwsAlgorithm>, alg: JwsAlgorithm, { crv }: Jwk): boolean =>
-  alg !== "EdDSA" || algorithms.includes(alg) || algorithms.some((algorithm) => algorithm === crv)
+const breachIn = ({ asked: { clock, header, policy }, payload, provider }: Candidate): JwtInvalidReason | undefined => {
+  const { alg } = header
+  if (!allows(provider.algorithms, alg)) return notTheProviders(alg)
+  if (!allows(policy.algorithms, alg)) return unexpectedAlgorithm(alg)
+  return breachOf(header, payload, policy, clock.currentTimeMillisUnsafe())
+}
 
 const unexpectedAlgorithm = (alg: JwsAlgorithm): JwtInvalidReason => ({
   _tag: "Algorithm",

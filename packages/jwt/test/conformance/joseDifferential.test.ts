@@ -172,6 +172,14 @@ const differences: ReadonlyArray<Difference> = [
     accepts: "we",
   },
   {
+    what: "an iat of fractions begins at its moment, too, where its age is asked for",
+    claims: { iat: startSeconds + 0.5 },
+    ours: { maxAge: "1 minute" },
+    theirs: { maxTokenAge: 60 },
+    at: 0.9,
+    accepts: "we",
+  },
+  {
     what: "an iat that is older than the age by less than a second is too old",
     ours: { maxAge: "1 minute" },
     theirs: { maxTokenAge: 60 },
@@ -204,6 +212,12 @@ const differences: ReadonlyArray<Difference> = [
     text: `{"iss":"https://idp.test","exp":1e999}`,
     accepts: "jose",
     says: "exp: has to be a number of seconds",
+  },
+  {
+    what: "an nbf before all numbers is refused, not valid since ever",
+    text: `{"iss":"https://idp.test","exp":${startSeconds + 60},"nbf":-1e999}`,
+    accepts: "jose",
+    says: "nbf: has to be a number of seconds",
   },
   {
     what: "a kid that is no text is refused",

@@ -184,6 +184,17 @@ const rows: ReadonlyArray<Row> = [
   },
   { row: "that typ in capitals", header: { typ: "Application/LOGOUT+jwt" }, options: { typ: "logout+JWT" } },
   {
+    row: "a type of another tree",
+    header: { typ: "message/logout+jwt" },
+    options: { typ: "message/logout+jwt" },
+  },
+  {
+    row: "that of another tree with application/, which stands for nothing there",
+    header: { typ: "application/message/logout+jwt" },
+    options: { typ: "message/logout+jwt" },
+    refused: type("typ has to be message/logout+jwt"),
+  },
+  {
     row: "another typ",
     header: { typ: "JWT" },
     options: { typ: "logout+jwt" },

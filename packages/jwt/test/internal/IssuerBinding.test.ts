@@ -4,6 +4,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import type { JwtInvalidReason, VerifyOptions } from "@effect-jwks/jwt"
 import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
 import { forge } from "../forge.ts"
 import {
   aMinuteLater,
@@ -23,6 +24,10 @@ const notExpected = refused("it is not the one that is expected")
 const notThisProviders = refused("it is not this provider's")
 
 const claims = { iat: startSeconds, exp: startSeconds + 7_200 }
+
+const nameIt = refused(
+  "no provider of the tenant vouches for it: name the one that it is from with the option provider",
+)
 
 /** Two providers of one tenant that both publish a key of the kid `1`. */
 const setUpTwins = Effect.fnUntraced(function* (faults: { readonly a?: boolean } = {}) {
@@ -307,6 +312,47 @@ describe("a provider without issuer", () => {
       const loud = providers.loud ?? assert.fail("no such provider")
       const token = yield* forge(signerOf(providers.silent), { alg: "ES256" }, { ...claims, iss: loud.issuer })
       assert.deepStrictEqual(yield* reasonOf(verify("acme", token, { issuer: loud.issuer })), { _tag: "Signature" })
+    }),
+  )
+
+  it.effect("is not guessed where one of several issuers may be another provider's: also once that one has left", () =>
+    Effect.gen(function* () {
+      const { providers, registry, verify } = yield* setUpSilent("loud")
+      const loud = providers.loud ?? assert.fail("no such provider")
+      const both = [providers.silent.issuer, loud.issuer]
+      const impostor = yield* forge(signerOf(providers.silent), { alg: "ES256" }, { ...claims, iss: loud.issuer })
+      const own = yield* providers.silent.token(claims)
+      yield* registry.unregister("acme", "loud")
+      for (const issuer of [both, (iss: string) => both.includes(iss)]) {
+        for (const token of [impostor, own]) {
+          assert.deepStrictEqual(yield* reasonOf(verify("acme", token, { issuer })), nameIt)
+        }
+        yield* verify("acme", own, { issuer, provider: "silent" })
+      }
+      yield* verify("acme", own, { issuer: [providers.silent.issuer] })
+    }),
+  )
+
+  it.effect("takes no token that waited for a provider which vouches for another issuer by then", () =>
+    Effect.gen(function* () {
+      const { providers, registry, verify } = yield* setUpProviders([
+        { name: "loud", registration: { warm: false } },
+        silentOf("silent"),
+      ])
+      const [loud, silent] = providers
+      if (loud === undefined || silent === undefined) return assert.fail("there are not two providers")
+      const token = yield* forge(signerOf(silent), { alg: "ES256" }, { ...claims, iss: loud.issuer })
+      yield* loud.faults.hold
+      const waiting = yield* Effect.forkChild(reasonOf(verify("acme", token, { issuer: loud.issuer })))
+      yield* loud.faults.awaitHeld(1)
+      yield* registry.register({
+        tenant: "acme",
+        provider: "loud",
+        issuer: "https://moved.test",
+        jwksUrl: loud.jwksUrl,
+      })
+      yield* loud.faults.release()
+      return assert.deepStrictEqual(yield* aMinuteLater(Fiber.join(waiting)), nobodyVouches)
     }),
   )
 

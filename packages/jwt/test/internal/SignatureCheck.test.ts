@@ -4,21 +4,11 @@
 import { afterEach, assert, describe, it, vi } from "@effect/vitest"
 import type { Jwk } from "@effect-jwks/core"
 import * as Effect from "effect/Effect"
-import { setFlagsFromString } from "node:v8"
-import { runInNewContext } from "node:vm"
+import * as Exit from "effect/Exit"
+import { check } from "../../src/internal/SignatureCheck.ts"
 import { encodePart, forge, pairFor } from "../forge.ts"
-import { saidOf, setUp } from "../support.ts"
-
-setFlagsFromString("--expose-gc")
-const collectGarbage: unknown = runInNewContext("gc")
-
-/** Lets the engine collect what nobody holds. A WeakRef that was read holds its target for the rest of the turn. */
-const collect = Effect.promise(async () => {
-  for (let turn = 0; turn < 5; turn++) {
-    await new Promise((resolve) => setImmediate(resolve))
-    if (typeof collectGarbage === "function") Reflect.apply(collectGarbage, undefined, [])
-  }
-})
+import { collect } from "../garbage.ts"
+import { saidOf, setUp, signedTextOf } from "../support.ts"
 
 const claims = { iss: "https://idp.test" }
 
@@ -157,9 +147,69 @@ describe("imported keys leave with their set", () => {
 it.effect("only the numbers of a key count: what it says it is for is the registry's to judge", () =>
   Effect.gen(function* () {
     const { jwk, token } = yield* signed()
-    const talkative: Jwk = { ...jwk, alg: "ES256", use: "sig", key_ops: ["verify"], kid: "1", x5c: ["AA=="], oth: [] }
+    const said = { alg: "ES384", use: "enc", key_ops: ["deriveBits"], kid: "1", x5c: ["AA=="], oth: [] }
+    const talkative: Jwk = { ...jwk, ...said }
     assert.strictEqual(yield* saidOf(token, talkative, "ES256"), "Right")
-    const other = `${token.slice(0, token.lastIndexOf("."))}.${encodePart("x".repeat(64))}`
+    const other = `${signedTextOf(token).input}.${encodePart("x".repeat(64))}`
     assert.strictEqual(yield* saidOf(other, talkative, "ES256"), "Wrong")
   }),
 )
+
+describe("a signature", () => {
+  afterEach(() => void vi.restoreAllMocks())
+
+  it.effect("that the runtime throws at is wrong", () =>
+    Effect.gen(function* () {
+      const { jwk, token } = yield* signed()
+      vi.spyOn(crypto.subtle, "verify").mockRejectedValueOnce(new DOMException("no", "OperationError"))
+      assert.strictEqual(yield* saidOf(token, jwk, "ES256"), "Wrong")
+      assert.strictEqual(yield* saidOf(token, jwk, "ES256"), "Right")
+    }),
+  )
+
+  it.effect("that a patched runtime throws at without a promise is wrong, for a cold key and a warm one", () =>
+    Effect.gen(function* () {
+      const { jwk, token } = yield* signed()
+      const refuse = () => {
+        throw new TypeError("no")
+      }
+      vi.spyOn(crypto.subtle, "verify").mockImplementationOnce(refuse).mockImplementationOnce(refuse)
+      assert.strictEqual(yield* saidOf(token, jwk, "ES256"), "Wrong")
+      assert.strictEqual(yield* saidOf(token, jwk, "ES256"), "Wrong")
+      assert.strictEqual(yield* saidOf(token, jwk, "ES256"), "Right")
+    }),
+  )
+
+  it.effect("after which something throws is a defect, and nobody waits for ever", () =>
+    Effect.gen(function* () {
+      const { jwk, token } = yield* signed()
+      const defect = new Error("a registry of somebody's own")
+      const exit = yield* Effect.exit(
+        check(signedTextOf(token), jwk, "ES256", () => {
+          throw defect
+        }),
+      )
+      assert.deepStrictEqual<unknown>(exit, Exit.die(defect))
+    }),
+  )
+
+  it.effect("that nobody waits for any more imports no key, whose failure nobody would see", () =>
+    Effect.gen(function* () {
+      const { jwk, token } = yield* signed()
+      const imports = spyOnImports()
+      const unasked = saidOf(token, jwk, "ES256")
+      assert.strictEqual(imports.mock.calls.length, 0)
+      assert.strictEqual(yield* unasked, "Right")
+      assert.strictEqual(imports.mock.calls.length, 1)
+    }),
+  )
+
+  it.effect("that is no base64url is so before a key is imported", () =>
+    Effect.gen(function* () {
+      const { jwk, token } = yield* signed()
+      const imports = spyOnImports()
+      assert.strictEqual(yield* saidOf(`${token}!`, jwk, "ES256"), "Malformed")
+      assert.strictEqual(imports.mock.calls.length, 0)
+    }),
+  )
+})
