@@ -33,10 +33,21 @@ const bearerScheme = /^bearer(?![!#$%&'*+\-.^_`|~\w]) *(?<rest>.*)$/is
  * ```
  */
 export const bearerOf = (authorization: string | null | undefined): string | undefined => {
-  const sent = authorization?.trim() ?? ""
+  const sent = withoutBlanks(authorization ?? "")
   // As nearly every client writes it, without a second look at each of its characters.
   return sent.startsWith("Bearer ") && sent[7] !== " " ? sent.slice(7) : bearerScheme.exec(sent)?.groups?.["rest"]
 }
+
+/** Without the white space around a field's value (RFC 9110 section 5.5), and nothing else: `trim` takes letters of other kinds. */
+const withoutBlanks = (value: string): string => {
+  let from = 0
+  let to = value.length
+  while (from < to && isBlank(value[from])) from += 1
+  while (to > from && isBlank(value[to - 1])) to -= 1
+  return value.slice(from, to)
+}
+
+const isBlank = (character: string | undefined): boolean => character === " " || character === "\t"
 
 /** No bearer token was sent: the answer is a challenge without an error code (RFC 6750 section 3.1). */
 export class BearerMissing extends Schema.TaggedError<BearerMissing>()("BearerMissing", {}) {
@@ -98,6 +109,12 @@ export type Unavailable = {
   readonly headers: { readonly "retry-after": string }
 }
 
+/** What an answer depends on besides the error. */
+export interface AnswerOptions extends ChallengeOptions {
+  /** The header that was sent. Without it, a header that does not hold one token is answered as a token that is wrong. */
+  readonly authorization?: string | null | undefined
+}
+
 /** How an error is answered. */
 export type BearerChallenge = Unauthorized | Refused | Unavailable
 
@@ -109,8 +126,8 @@ export type BearerChallenge = Unauthorized | Refused | Unavailable
  *
  * - 503 with `Retry-After`, rounded up to whole seconds, for what {@link isOutage} calls one; 1 second where the error does
  *   not say when.
- * - 400 with `error="invalid_request"` for {@link BearerMalformed}, and 403 with `error="insufficient_scope"` and the scopes
- *   that are needed for {@link ScopeMissing}.
+ * - 400 with `error="invalid_request"` for {@link BearerMalformed}, and for what comes of an `authorization` that does not hold
+ *   one token; 403 with `error="insufficient_scope"` and the scopes that are needed for {@link ScopeMissing}.
  * - 401 with `WWW-Authenticate` for the rest: without an error code for {@link BearerMissing}, otherwise with
  *   `error="invalid_token"`.
  *
@@ -126,13 +143,22 @@ export type BearerChallenge = Unauthorized | Refused | Unavailable
  * console.log(status, headers) // => 401 { 'www-authenticate': 'Bearer realm="orders"' }
  * ```
  */
-export function challengeFor(error: BearerError, options?: ChallengeOptions): BearerChallenge
-export function challengeFor(error: unknown, options?: ChallengeOptions): BearerChallenge | undefined
-export function challengeFor(error: unknown, options: ChallengeOptions = {}): BearerChallenge | undefined {
-  if (!isBearerError(error)) {
-    const description = joseDescription(error)
-    return description === undefined ? undefined : unauthorized(options, { code: "invalid_token", description })
-  }
+export function challengeFor(error: BearerError, options?: AnswerOptions): BearerChallenge
+export function challengeFor(error: unknown, options?: AnswerOptions): BearerChallenge | undefined
+export function challengeFor(error: unknown, options: AnswerOptions = {}): BearerChallenge | undefined {
+  const answer = isBearerError(error) ? answerOf(error, options) : answerToJose(error, options)
+  const token = bearerOf(options.authorization)
+  return answer === undefined || token === undefined || b64token.test(token)
+    ? answer
+    : answerOf(new BearerMalformed(), options)
+}
+
+const answerToJose = (error: unknown, options: ChallengeOptions): BearerChallenge | undefined => {
+  const description = joseDescription(error)
+  return description === undefined ? undefined : unauthorized(options, { code: "invalid_token", description })
+}
+
+const answerOf = (error: BearerError, options: ChallengeOptions): BearerChallenge => {
   switch (error._tag) {
     case "BearerMissing":
       return unauthorized(options)

@@ -16,7 +16,7 @@ import * as Option from "effect/Option"
 import * as Record from "effect/Record"
 import * as Schema from "effect/Schema"
 import { challengeText } from "./internal/Challenge.ts"
-import { requiredIn, requiring } from "./internal/RequiredScopes.ts"
+import { issuesOfScopes, requiredIn, requiring } from "./internal/RequiredScopes.ts"
 
 // -----------------------------------------------------------------------------
 // Answers
@@ -283,7 +283,7 @@ export interface Guardable<out A extends object> {
  *
  * They add to those that are required already, so the order does not matter, and nothing that is merged into annotations takes
  * one away. On a group they are needed for all its endpoints. The OpenAPI document names all of them at the operation
- * (OpenAPI 3.1, Security Requirement Object).
+ * (OpenAPI 3.1, Security Requirement Object). Throws a `TypeError` for what is no scope (RFC 6749 section 3.3).
  *
  * **Gotchas**
  *
@@ -305,6 +305,8 @@ export interface Guardable<out A extends object> {
 export const requireScopes =
   (...scopes: readonly [string, ...ReadonlyArray<string>]): (<A extends object>(self: Guardable<A>) => A) =>
   (self) => {
+    const [issue] = issuesOfScopes(scopes)
+    if (issue !== undefined) throw new TypeError(`requireScopes: ${issue.field} ${issue.rule}`)
     const required = requiring(scopes)
     const { endpoints } = self
     if (endpoints === undefined) return self.annotateMerge(Context.merge(required, documenting(self, scopes)))

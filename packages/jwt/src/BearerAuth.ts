@@ -42,7 +42,7 @@
  * await Effect.runPromise(Effect.provide(program, Layer.merge(TestRegistry.layer(), FakeProvider.layer())))
  * ```
  */
-import { type InvalidRegistration, NotRegistered } from "@effect-jwks/core"
+import { InvalidRegistration, NotRegistered } from "@effect-jwks/core"
 import { isAnswered } from "@effect-jwks/core/AnswersNow"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
@@ -55,7 +55,6 @@ import * as HttpServerRespondable from "effect/http/HttpServerRespondable"
 import type { HttpServerResponse } from "effect/http/HttpServerResponse"
 import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
-import * as Struct from "effect/Struct"
 import type { unhandled } from "effect/Types"
 import {
   type BearerError,
@@ -78,13 +77,14 @@ import {
 import type { ChallengeOptions } from "./internal/Challenge.ts"
 import { decodeClaims } from "./internal/ClaimsSchema.ts"
 import { refusal } from "./internal/Refusal.ts"
-import { resolveVerifier } from "./internal/Policy.ts"
+import { issuesOfScopes } from "./internal/RequiredScopes.ts"
+import { checkOptions, whole } from "./internal/Policy.ts"
 import type { JwtInvalid, VerifyError } from "./JwtError.ts"
 import { JwtVerifier } from "./JwtVerifier.ts"
 import type { JwtVerifierService } from "./JwtVerifierService.ts"
 import { scopesOf } from "./Scopes.ts"
 import type { VerifiedJwt } from "./VerifiedJwt.ts"
-import type { VerifyOptions, VerifyOptionsWithClaims, VerifyPolicy } from "./VerifyOptions.ts"
+import type { VerifyOptions, VerifyOptionsWithClaims } from "./VerifyOptions.ts"
 
 // -----------------------------------------------------------------------------
 // Options
@@ -119,7 +119,7 @@ export interface WithClaims<C, RD, RV> {
 /** What is asked of a token; the identity has its claims as they were signed. */
 export interface WithoutClaims<RV> {
   /** See `JwtVerifier.verify`; what is left out is as the verifier's layer says. */
-  readonly verify?: PerRequest<VerifyOptions & { readonly claims?: never }, RV>
+  readonly verify?: PerRequest<VerifyOptions, RV>
 }
 
 /** The claims of an identity: a `VerifiedJwt` or a part of it; `never` where it has more, which nobody would provide. */
@@ -210,7 +210,7 @@ export function make<I, R>(identity: Context.Key<I, VerifiedJwt<unknown>>, optio
     routes: ({ scopes = [] } = {}) =>
       HttpRouter.middleware<{ provides: I }>()(
         Effect.map(
-          guard,
+          Effect.andThen(checkScopes(scopes), guard),
           (guard) => (httpEffect: Effect.Effect<HttpServerResponse, unhandled, I>) =>
             guard(httpEffect, scopes, HttpServerRespondable.toResponse),
         ),
@@ -223,20 +223,19 @@ export function make<I, R>(identity: Context.Key<I, VerifiedJwt<unknown>>, optio
 // -----------------------------------------------------------------------------
 
 interface GuardOptions<R> extends BearerAuthOptions<R, R> {
-  readonly verify?: PerRequest<AnyVerifyOptions<R>, R>
+  readonly verify?: PerRequest<TokenOptions<R>, R>
 }
 
-type AnyVerifyOptions<R> = VerifyOptions | VerifyOptionsWithClaims<Schema.ConstraintDecoder<unknown, R>>
+type TokenOptions<R> = VerifyOptions | VerifyOptionsWithClaims<Schema.ConstraintDecoder<unknown, R>>
 
 const hasClaims = <R>(
-  options: AnyVerifyOptions<R>,
+  options: TokenOptions<R>,
 ): options is VerifyOptionsWithClaims<Schema.ConstraintDecoder<unknown, R>> =>
   "claims" in options && options.claims !== undefined
 
-/** What `Policies` checks. */
-const policyIn = (options: AnyVerifyOptions<unknown>): VerifyPolicy => {
-  const { issuer: _, provider: __, ...policy } = hasClaims(options) ? Struct.omit(options, ["claims"]) : options
-  return policy
+const checkScopes = (scopes: ReadonlyArray<string>): Effect.Effect<void, InvalidRegistration> => {
+  const issues = issuesOfScopes(scopes)
+  return issues.length === 0 ? Effect.void : Effect.fail(new InvalidRegistration({ issues }))
 }
 
 type Scopes = ReadonlyArray<string>
@@ -254,7 +253,7 @@ const makeGuard = Effect.fnUntraced(function* <I, R>(
 ): Effect.fn.Return<Guard<I>, InvalidRegistration, JwtVerifier | R> {
   const { onRefused, verify = {} } = options
   // A bug of the program's shows when it starts, not when it is asked.
-  if (!Effect.isEffect(verify)) yield* Effect.fromResult(resolveVerifier(policyIn(verify)))
+  if (!Effect.isEffect(verify)) yield* Effect.fromResult(checkOptions(verify))
   const verifier = yield* JwtVerifier
   const services = yield* Effect.context<R>()
 
@@ -298,11 +297,11 @@ const verification = <R>(
   { tenant, verify = {} }: GuardOptions<R>,
   services: Context.Context<R>,
 ): ((request: Context.Context<HttpRouter.Provided>, token: string) => Verified) => {
-  const verifyAs = (options: AnyVerifyOptions<R>): Verify => {
+  const verifyAs = (options: TokenOptions<R>): Verify => {
     if (!hasClaims(options)) {
       return (tenant, token) => (tenant === undefined ? nobody : verifyToken(tenant, token, options))
     }
-    const { claims: schema, ...rest } = options
+    const { claims: schema, ...rest } = whole(options)
     const decode = Schema.decodeUnknownEffect(schema)
     return (tenant, token) =>
       tenant === undefined

@@ -3,6 +3,7 @@
  */
 import {
   InvalidRegistration,
+  type JwksEvent,
   JwksRegistry,
   type JwksRegistryService,
   JwksUnavailable,
@@ -18,8 +19,8 @@ import {
 } from "@effect-jwks/core"
 import { registrationsNow, resolveKeyNow } from "@effect-jwks/core/AnswersNow"
 import * as Cause from "effect/Cause"
-import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
+import * as Deferred from "effect/Deferred"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
@@ -28,17 +29,25 @@ import type * as Layer from "effect/Layer"
 import * as ManagedRuntime from "effect/ManagedRuntime"
 import * as Result from "effect/Result"
 import type * as Schema from "effect/Schema"
+import * as Stream from "effect/Stream"
 import type { CompactJWSHeaderParameters, CryptoKey, FlattenedJWSInput } from "jose"
+import { allows } from "./internal/AllowedAlgorithms.ts"
 import { isAsymmetric, objectIn } from "./internal/CompactJws.ts"
 import { bind } from "./internal/IssuerBinding.ts"
-import { resolveVerifier, type VerifierSettings } from "./internal/Policy.ts"
-import { asymmetricOnly, refusal, unbound, unusable } from "./internal/Refusal.ts"
+import { resolveVerifier, type VerifierSettings, whole } from "./internal/Policy.ts"
+import { asymmetricOnly, kidIsNoText, notTheProviders, refusal, unbound, unusable } from "./internal/Refusal.ts"
 import { keyOf } from "./internal/SignatureCheck.ts"
 import { makeVerify } from "./internal/Verification.ts"
 import type { JwtInvalid, VerifyError } from "./JwtError.ts"
 import type { JwtVerifierService } from "./JwtVerifierService.ts"
-import type { VerifiedJwt } from "./VerifiedJwt.ts"
-import type { ExpectedIssuer, JwtVerifierOptions, VerifyOptions, VerifyOptionsWithClaims } from "./VerifyOptions.ts"
+import type { JwtPayload, VerifiedJwt } from "./VerifiedJwt.ts"
+import type {
+  ExpectedIssuer,
+  JwtVerifierOptions,
+  PerhapsWithClaims,
+  VerifyOptions,
+  VerifyOptionsWithClaims,
+} from "./VerifyOptions.ts"
 
 /** Ends the wait of one caller, with the signal's reason; the fetch goes on for the others. */
 export interface Abortable {
@@ -100,6 +109,8 @@ export class JwksBridge implements AsyncDisposable {
   readonly #settings: VerifierSettings
   #opened: Opened | undefined
   #isClosed = false
+  /** The bridge is closed, and the application's runtime goes on: a loop over events has to end all the same. */
+  readonly #left = Deferred.makeUnsafe<void>()
 
   private constructor(
     runtime: ManagedRuntime.ManagedRuntime<JwksRegistry, unknown>,
@@ -131,12 +142,9 @@ export class JwksBridge implements AsyncDisposable {
   }
 
   /** One key, as `JwksRegistry.resolveKey` has it. */
-  getKey(
-    tenant: string,
-    kid: string | undefined,
-    { signal, ...options }: ResolveKeyOptions & Abortable = {},
-  ): Promise<ResolvedKey> {
-    return this.#promise(() => JwksRegistry.resolveKey(tenant, kid, options), unavailable(tenant), signal)
+  getKey(tenant: string, kid: string | undefined, options: ResolveKeyOptions & Abortable = {}): Promise<ResolvedKey> {
+    const { signal, ...asked } = whole(options)
+    return this.#promise(() => JwksRegistry.resolveKey(tenant, kid, asked), unavailable(tenant), signal)
   }
 
   /** The whole usable set of a provider, as `JwksRegistry.resolve` has it. */
@@ -166,6 +174,7 @@ export class JwksBridge implements AsyncDisposable {
       if (!isAsymmetric(alg)) {
         throw refusal(tenant, undefined, { _tag: "Algorithm", alg: String(alg), rule: asymmetricOnly })
       }
+      if (kid !== undefined && typeof kid !== "string") throw refusal(tenant, undefined, kidIsNoText)
       const toKey = ({ jwk, provider }: ResolvedKey) => {
         const key = keyOf(jwk, alg)
         if (!(key instanceof Promise)) return key
@@ -179,10 +188,12 @@ export class JwksBridge implements AsyncDisposable {
             Effect.flatMap(
               registrationsNow(registry, tenant),
               (registered): Effect.Effect<ResolvedKey, VerifyError> => {
-                const provider = providerOf(tenant, registered, token, options)
-                if (Result.isFailure(provider)) return Effect.fail(provider.failure)
+                const found = providerOf(tenant, registered, token, options)
+                if (Result.isFailure(found)) return Effect.fail(found.failure)
+                const { algorithms, provider } = found.success
+                if (!allows(algorithms, alg)) return Effect.fail(refusal(tenant, provider, notTheProviders(alg)))
                 const allowStale = options.allowStale !== false
-                return resolveKeyNow(registry, tenant, kid, { provider: provider.success, alg, allowStale }, fiber)
+                return resolveKeyNow(registry, tenant, kid, { provider, alg, allowStale }, fiber)
               },
             ),
           ),
@@ -199,9 +210,18 @@ export class JwksBridge implements AsyncDisposable {
     token: string,
     options: VerifyOptionsWithClaims<S> & Abortable,
   ): Promise<VerifiedJwt<S["Type"]>>
+  verify<S extends Schema.ConstraintDecoder<unknown> = never>(
+    tenant: string,
+    token: string,
+    options?: PerhapsWithClaims<S> & Abortable,
+  ): Promise<VerifiedJwt<S["Type"] | JwtPayload>>
   verify(tenant: string, token: string, options?: VerifyOptions & Abortable): Promise<VerifiedJwt>
-  verify(tenant: string, token: string, options: VerifyOptions & Abortable = {}): Promise<VerifiedJwt> {
-    const { signal, ...asked } = options
+  verify(
+    tenant: string,
+    token: string,
+    options: PerhapsWithClaims<Schema.ConstraintDecoder<unknown>> & Abortable = {},
+  ): Promise<VerifiedJwt<unknown>> {
+    const { signal, ...asked } = whole(options)
     return this.#promise(({ verify }) => verify(tenant, token, asked), unavailable(tenant, options.provider), signal)
   }
 
@@ -247,12 +267,24 @@ export class JwksBridge implements AsyncDisposable {
   }
 
   /**
+   * What happens from the first `next()` on, until the bridge is closed, as `JwksRegistry.events` has it. A loop that lags
+   * behind loses the oldest events.
+   */
+  events(): AsyncIterable<JwksEvent> {
+    const opened = Effect.suspend(() => this.#whenOpen(({ registry }) => Effect.succeed(registry.events), noEvents))
+    const untilClosed = Stream.interruptWhen(Stream.unwrap(opened), Deferred.await(this.#left))
+    return Stream.toAsyncIterable(Stream.mapError(untilClosed, toError))
+  }
+
+  /**
    * Takes no more calls. With a layer of its own: timers end, snapshots are written, and whoever waits gets
    * `JwksUnavailable`. Calls after the first wait for it.
    */
   close(): Promise<void> {
     this.#isClosed = true
-    return this.#isOurs ? this.#runtime.dispose() : Promise.resolve()
+    if (this.#isOurs) return this.#runtime.dispose()
+    Deferred.doneUnsafe(this.#left, Exit.void)
+    return Promise.resolve()
   }
 
   [Symbol.asyncDispose](): Promise<void> {
@@ -287,18 +319,21 @@ export class JwksBridge implements AsyncDisposable {
 
   /** Not on the runtime, which interrupts what runs on it before its registry can tell those who wait that it closes. */
   #fork<A>(ask: Ask<A>, whenClosed: Effect.Effect<A, unknown>): Fiber.Fiber<A, unknown> {
-    if (this.#isClosed) return Effect.runFork(whenClosed)
     const opened = this.#opened
-    if (opened !== undefined) return Effect.runForkWith(opened.context)(ask(opened))
-    return Effect.runFork(
-      Effect.matchCauseEffect(this.#runtime.contextEffect, {
-        onSuccess: (context) => {
-          const opened = this.#open(context)
-          return Effect.provideContext(ask(opened), opened.context)
-        },
-        onFailure: (cause) => (this.#hasEnded ? whenClosed : Effect.failCause(cause)),
-      }),
-    )
+    return opened === undefined || this.#isClosed
+      ? Effect.runFork(this.#whenOpen(ask, whenClosed))
+      : Effect.runForkWith(opened.context)(ask(opened))
+  }
+
+  #whenOpen<A>(ask: Ask<A>, whenClosed: Effect.Effect<A, unknown>): Effect.Effect<A, unknown> {
+    if (this.#isClosed) return whenClosed
+    return Effect.matchCauseEffect(this.#runtime.contextEffect, {
+      onSuccess: (context) => {
+        const opened = this.#open(context)
+        return Effect.provideContext(ask(opened), opened.context)
+      },
+      onFailure: (cause) => (this.#hasEnded ? whenClosed : Effect.failCause(cause)),
+    })
   }
 
   #open(context: Context.Context<JwksRegistry>): Opened {
@@ -306,7 +341,7 @@ export class JwksBridge implements AsyncDisposable {
     return (this.#opened ??= {
       context,
       registry,
-      verify: makeVerify(registry, Context.get(context, Clock.Clock), this.#settings),
+      verify: makeVerify(registry, this.#settings),
     })
   }
 
@@ -338,6 +373,8 @@ const unavailable = (tenant: string, provider?: string): Effect.Effect<never, Jw
     ),
   )
 
+const noEvents: Effect.Effect<Stream.Stream<JwksEvent>> = Effect.succeed(Stream.empty)
+
 const closedIssue = { field: "registry", rule: "is closed: register with a new one" }
 
 const valueOf = <A>(exit: Exit.Exit<A, unknown>): A => {
@@ -354,17 +391,17 @@ const providerOf = (
   registered: ReadonlyArray<RegisteredProvider>,
   { payload }: FlattenedJWSInput,
   { issuer, provider: named }: KeyFunctionOptions,
-): Result.Result<string, JwtInvalid | NotRegistered> => {
+): Result.Result<RegisteredProvider, JwtInvalid | NotRegistered> => {
   const claims = (typeof payload === "string" ? objectIn(payload) : undefined) ?? {}
   const [first, second] = registered
   const only = second === undefined ? first : undefined
   const provider = named === undefined ? only : registered.find(({ provider }) => provider === named)
   // Nobody says whose tokens they are, or this one does not; but the caller knows.
   const isSilent = provider?.issuer === undefined || (named !== undefined && claims["iss"] === undefined)
-  if (provider !== undefined && issuer === undefined && isSilent) return Result.succeed(provider.provider)
+  if (provider !== undefined && issuer === undefined && isSilent) return Result.succeed(provider)
   const bound = bind(tenant, registered, claims, { issuer, provider: named })
   return Result.mapBoth(bound, {
-    onSuccess: ({ provider }) => provider.provider,
+    onSuccess: ({ provider }) => provider,
     onFailure: (failure) => unbound(tenant, failure),
   })
 }

@@ -25,6 +25,7 @@ describe("bearerOf", () => {
     "Bearer-a.b.c",
     "XBearer a.b.c",
     "Basic x, Bearer a.b.c",
+    "\u00a0Bearer a.b.c",
   ])("sees no bearer token in %j", (header) => {
     expect(bearerOf(header)).toBeUndefined()
   })
@@ -37,6 +38,8 @@ describe("bearerOf", () => {
     ["Bearer a.b.c, Bearer d.e.f", "a.b.c, Bearer d.e.f"],
     ["Bearer a\nb", "a\nb"],
     ["Bearer=a", "=a"],
+    ["Bearer a.b.c\u00a0", "a.b.c\u00a0"],
+    ["Bearer \ufeffa.b.c", "\ufeffa.b.c"],
   ])("leaves what is wrong with %j to the verification", (header, rest) => {
     expect(bearerOf(header)).toBe(rest)
   })
@@ -119,6 +122,39 @@ describe("challengeFor", () => {
     for (const error of [unavailable, unproven]) {
       expect(challengeFor(error)).toEqual({ status: 503, headers: { "retry-after": seconds } })
     }
+  })
+
+  const malformed = new JwtInvalid({ tenant: "acme", reason: { _tag: "Malformed", rule: "no" } })
+  const mistaken = new errors.JWSInvalid("Invalid Compact JWS")
+
+  it.each(["Bearer", "Bearer ", "Bearer a.b.c d", "Bearer a, Bearer b", 'Bearer "a.b.c"', "bearer a,b"])(
+    "says of %j that it is no one token, where it is shown",
+    (authorization) => {
+      for (const error of [malformed, mistaken]) {
+        expect(challengeFor(error, { authorization })).toStrictEqual({
+          status: 400,
+          headers: {
+            "www-authenticate":
+              'Bearer realm="api", error="invalid_request", error_description="the Authorization header does not hold one bearer token"',
+          },
+        })
+        expect(challengeFor(error)?.status).toBe(401)
+      }
+      expect(challengeFor(new TypeError("a bug"), { authorization })).toBeUndefined()
+    },
+  )
+
+  it.each([undefined, null, "Basic YWRhOg==", "Bearer a.b", "Bearer a.b.c=="])(
+    "judges the token alone where the header is %j",
+    (authorization) => {
+      for (const error of [malformed, mistaken]) expect(challengeFor(error, { authorization })?.status).toBe(401)
+      expect(header(new BearerMissing(), { authorization })).toStrictEqual({ "www-authenticate": 'Bearer realm="api"' })
+    },
+  )
+
+  it("asks for no scope where there is none to ask for", () => {
+    const { headers } = challengeFor(new BearerMissing(), { scope: [] })
+    expect(headers).toStrictEqual({ "www-authenticate": 'Bearer realm="api"' })
   })
 
   it("quotes what the application says", () => {

@@ -2,7 +2,7 @@
  * What the compiler says of protected APIs: handlers see the typed identity, and only where the middleware is.
  */
 import type { InvalidRegistration } from "@effect-jwks/core"
-import type { JwtPayload, JwtVerifier, VerifiedJwt } from "@effect-jwks/jwt"
+import { type JwtPayload, JwtVerifier, type VerifiedJwt, type VerifyError, type VerifyOptions } from "@effect-jwks/jwt"
 import * as BearerApi from "@effect-jwks/jwt/BearerApi"
 import * as BearerAuth from "@effect-jwks/jwt/BearerAuth"
 import * as Context from "effect/Context"
@@ -186,5 +186,40 @@ describe("a typed client", () => {
     expectTypeOf<MiddlewareErrors["_tag"]>().toEqualTypeOf<
       "MalformedCredentials" | "Unauthenticated" | "InsufficientScope" | "KeysUnavailable"
     >()
+  })
+})
+
+describe("a verification", () => {
+  const Visits = Schema.Struct({ visits: Schema.NumberFromString })
+  const options = { audience: "orders", claims: Visits }
+
+  it("is typed by the schema, and by both where the caller does not know whether there is one", () => {
+    expectTypeOf(JwtVerifier.verify("acme", "token", options)).toEqualTypeOf<
+      Effect.Effect<VerifiedJwt<{ readonly visits: number }>, VerifyError, JwtVerifier>
+    >()
+    expectTypeOf(JwtVerifier.verify("acme", "token", { audience: "orders" })).toEqualTypeOf<
+      Effect.Effect<VerifiedJwt, VerifyError, JwtVerifier>
+    >()
+    const either = (known: typeof options | VerifyOptions) => JwtVerifier.verify("acme", "token", known)
+    expectTypeOf(either).returns.toEqualTypeOf<
+      Effect.Effect<VerifiedJwt<{ readonly visits: number } | JwtPayload>, VerifyError, JwtVerifier>
+    >()
+  })
+
+  it("is what a helper makes of a schema that may be there", () => {
+    const helper = <S extends Schema.Constraint>(given: { readonly audience: string; readonly claims?: S }) =>
+      JwtVerifier.verify("acme", "token", given)
+    expectTypeOf(helper(options)).toEqualTypeOf<
+      Effect.Effect<VerifiedJwt<{ readonly visits: number } | JwtPayload>, VerifyError, JwtVerifier>
+    >()
+    expectTypeOf<ReturnType<typeof JwtVerifier.verify>>().toEqualTypeOf<
+      Effect.Effect<VerifiedJwt, VerifyError, JwtVerifier>
+    >()
+  })
+
+  it("hides no schema in options that have none", () => {
+    // @ts-expect-error nobody would expect what it decodes, or provide what it needs
+    const hidden: VerifyOptions = options
+    expectTypeOf(hidden).toEqualTypeOf<VerifyOptions>()
   })
 })

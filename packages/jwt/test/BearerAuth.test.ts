@@ -9,6 +9,7 @@ import { ScriptedProvider } from "@effect-jwks/testing"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
+import * as HttpApiEndpoint from "effect/http-api/HttpApiEndpoint"
 import * as OpenApi from "effect/http-api/OpenApi"
 import * as HttpRouter from "effect/http/HttpRouter"
 import * as HttpServerRequest from "effect/http/HttpServerRequest"
@@ -426,6 +427,26 @@ describe("the tenant", () => {
       assert.strictEqual((yield* ask("/who", { bearer, headers: { host: "globex.orders.test" } })).status, 401)
     }),
   )
+
+  it.effect("that shares its provider with another is told apart by a claim", () =>
+    Effect.gen(function* () {
+      const { idp, registry, tokenWith, verifier } = yield* setUp()
+      yield* registry.register({ tenant: "globex", provider: "idp", issuer: idp.issuer, jwksUrl: idp.jwksUrl })
+      const claimsIn = (tenant: string) => Schema.Struct({ ...Claims.fields, org_id: Schema.Literal(tenant) })
+      const members = BearerAuth.make(CurrentUser, {
+        tenant: (_, { tenant }) => tenant,
+        verify: Effect.map(HttpRouter.RouteContext, ({ params: { tenant = "" } }) => ({
+          audience: "orders",
+          claims: claimsIn(tenant),
+        })),
+      })
+      const route = HttpRouter.add("GET", "/:tenant", Effect.as(CurrentUser, HttpServerResponse.text("in")))
+      const { ask } = yield* serve(route.pipe(Layer.provide(members.routes().layer), Layer.provide(verifier)))
+      const bearer = yield* tokenWith({ org_id: "acme" })
+      assert.strictEqual((yield* ask("/acme", { bearer })).status, 200)
+      assert.strictEqual((yield* ask("/globex", { bearer })).status, 401)
+    }),
+  )
 })
 
 describe("a schema that asks a service", () => {
@@ -561,6 +582,25 @@ describe("the OpenAPI document", () => {
   })
 })
 
+it.effect("options may be an object of a class, which has them as getters", () =>
+  Effect.gen(function* () {
+    class Options {
+      readonly claims = Claims
+      get audience() {
+        return "orders"
+      }
+      get requiredClaims() {
+        return ["scope"]
+      }
+    }
+    const { tokenWith, verifier } = yield* setUp()
+    const { routes } = BearerAuth.make(CurrentUser, { tenant: "acme", verify: new Options() })
+    const { ask } = yield* serve(whoRoute.pipe(Layer.provide(routes().layer), Layer.provide(verifier)))
+    assert.strictEqual((yield* ask("/who", { bearer: yield* tokenWith({ scope: "read" }) })).status, 200)
+    assert.strictEqual((yield* ask("/who", { bearer: yield* tokenWith() })).status, 401)
+  }),
+)
+
 describe("wrong options", () => {
   it.effect("that are fixed end the layer with what is wrong", () =>
     Effect.gen(function* () {
@@ -576,4 +616,48 @@ describe("wrong options", () => {
       )
     }),
   )
+
+  const wrongOptions: ReadonlyArray<readonly [options: unknown, field: string]> = [
+    [{ maxTokenLength: 1_000 }, "maxTokenLength"],
+    [{ provider: 7, claims: Claims }, "provider"],
+    [{ issuer: 5, claims: Claims }, "issuer"],
+    [{ claims: { sub: "text" } }, "claims"],
+    [{ profile: "at+jwt", typ: "JWT", claims: Claims }, "typ"],
+    [null, ""],
+  ]
+  for (const [options, field] of wrongOptions) {
+    it.effect(`of callers without types do, too: ${JSON.stringify(Object.keys(options ?? {}))}`, () =>
+      Effect.gen(function* () {
+        const { verifier } = yield* setUp()
+        const wrong = BearerAuth.make(CurrentUser, { tenant: "acme", verify: untyped(options) })
+        const error = yield* Effect.flip(Layer.build(Layer.provide(wrong.layer(Authorization), verifier)))
+        const ofRoutes = yield* Effect.flip(Layer.build(Layer.provide(wrong.routes().layer, verifier)))
+        for (const { issues } of [error, ofRoutes]) {
+          assert.deepStrictEqual(
+            issues.map((issue) => issue.field),
+            [field],
+          )
+        }
+      }),
+    )
+  }
+
+  for (const scope of ["", "two words", 'quoted"', "back\\slash", "ümlaut", "line\n"]) {
+    it.effect(`a scope that no token can have: ${JSON.stringify(scope)}`, () =>
+      Effect.gen(function* () {
+        const { verifier } = yield* setUp()
+        const { layer } = auth.routes({ scopes: ["orders:read", scope] })
+        const error = yield* Effect.flip(Layer.build(Layer.provide(layer, verifier)))
+        assert.deepStrictEqual(
+          error.issues.map(({ field }) => field),
+          ["scopes[1]"],
+        )
+        const endpoint = HttpApiEndpoint.get("orders", "/orders")
+        assert.throws(() => BearerApi.requireScopes("orders:read", scope)(endpoint), TypeError, "scopes[1]")
+      }),
+    )
+  }
 })
+
+/** What callers without types may write. */
+const untyped = (options: unknown) => options as { readonly claims: typeof Claims }

@@ -204,6 +204,88 @@ describe("An AbortSignal", () => {
   })
 })
 
+describe("options", () => {
+  it("may be an object of a class, which has them as getters", async () => {
+    class Options {
+      get provider() {
+        return "nobody"
+      }
+    }
+    const { idp, jwks } = await setUp()
+    const token = await run(idp.token())
+    for (const asked of [
+      jwks.verify("acme", token, new Options()),
+      jwks.getKey("acme", idp.keys.current.kid, new Options()),
+    ]) {
+      expect(await rejectionOf(asked)).toMatchObject({ _tag: "NotRegistered", provider: "nobody" })
+    }
+  })
+})
+
+describe("events", () => {
+  it("are told from the first one asked for until the bridge is closed", async () => {
+    const idp = await startProvider()
+    const jwks = JwksBridge.open(registryOver(idp))
+    const events = jwks.events()[Symbol.asyncIterator]()
+    const first = events.next()
+    await turnOfTheLoop()
+    await jwks.register({ tenant: "acme", provider: "idp", issuer: idp.issuer, jwksUrl: idp.jwksUrl, warm: false })
+    expect((await first).value).toMatchObject({ _tag: "ProviderRegistered", tenant: "acme", provider: "idp" })
+    const told: Array<string> = []
+    const all = (async () => {
+      for (let next = await events.next(); next.done !== true; next = await events.next()) told.push(next.value._tag)
+    })()
+    await jwks.refresh("acme", "idp")
+    await turnOfTheLoop()
+    expect(told).toContain("RefreshSucceeded")
+    await jwks.close()
+    await all
+  })
+
+  it("are none of a bridge that is closed, before it was opened or after", async () => {
+    const { jwks } = await setUp()
+    const unopened = JwksBridge.open(registryOver(await startProvider()))
+    for (const bridge of [jwks, unopened]) {
+      await bridge.close()
+      expect((await bridge.events()[Symbol.asyncIterator]().next()).done).toBe(true)
+    }
+  })
+
+  it("end with a bridge whose runtime goes on, and are none of what happens there afterwards", async () => {
+    const idp = await startProvider()
+    const runtime = ManagedRuntime.make(registryOver(idp))
+    onTestFinished(() => runtime.dispose())
+    const jwks = JwksBridge.fromRuntime(runtime)
+    const begun = jwks.events()[Symbol.asyncIterator]()
+    const waiting = begun.next()
+    const unbegun = jwks.events()
+    await turnOfTheLoop()
+    await jwks.close()
+    await runtime.runPromise(
+      JwksRegistry.register({ tenant: "acme", provider: "idp", issuer: idp.issuer, jwksUrl: idp.jwksUrl, warm: false }),
+    )
+    expect((await waiting).done).toBe(true)
+    expect((await unbegun[Symbol.asyncIterator]().next()).done).toBe(true)
+  })
+
+  it("fail with what the layer fails with, as every call does", async () => {
+    const broken = JwksBridge.open(Layer.effect(JwksRegistry, Effect.fail("out of luck")))
+    onTestFinished(() => broken.close())
+    expect(await rejectionOf(broken.events()[Symbol.asyncIterator]().next())).toStrictEqual(new Error("out of luck"))
+  })
+
+  it("end with a loop that is left", async () => {
+    const { idp, jwks } = await setUp()
+    const events = jwks.events()[Symbol.asyncIterator]()
+    const first = events.next()
+    await turnOfTheLoop()
+    await jwks.getKey("acme", idp.keys.current.kid)
+    expect((await first).done).toBe(false)
+    await events.return?.()
+    expect((await events.next()).done).toBe(true)
+  })
+})
+
 describe("keyFor", () => {
   it("gives jose the key itself, once it has been used", async () => {
     const { idp, jwks } = await setUp()
@@ -235,6 +317,31 @@ describe("keyFor", () => {
       expect(idp.requests).toBe(0)
     },
   )
+
+  it("refuses an algorithm that the provider does not use before anybody is asked: no outage, and no look-up", async () => {
+    const idp = await startProvider()
+    await run(idp.faults.status(503))
+    const jwks = JwksBridge.open(registryOver(idp))
+    onTestFinished(() => jwks.close())
+    const { issuer, jwksUrl } = idp
+    await jwks.register({ tenant: "acme", provider: "idp", issuer, jwksUrl, algorithms: ["RS256"], warm: false })
+    const token = await run(idp.token())
+    for (const options of [{}, { provider: "idp" }, { issuer }]) {
+      expect(await rejectionOf(jwtVerify(token, jwks.keyFor("acme", options)))).toMatchObject({
+        provider: "idp",
+        reason: { _tag: "Algorithm", alg: "ES256" },
+      })
+    }
+    expect(idp.requests).toBe(0)
+  })
+
+  it.each([7, null, ["1"]])("refuses a kid that is no text: %j", async (kid) => {
+    const { idp, jwks } = await setUp()
+    const header = { alg: "ES256", kid: kid as unknown as string }
+    const refused = thrownBy(() => jwks.keyFor("acme")(header, jws("a.b.c")))
+    expect(refused).toMatchObject({ _tag: "JwtInvalid", reason: { _tag: "Malformed" } })
+    expect(idp.requests).toBe(0)
+  })
 
   it("does not let a public key be used as an HMAC secret", async () => {
     const { idp, jwks } = await setUp()
