@@ -21,15 +21,21 @@ type TenantHandler = RequestHandler<{ tenant: string }, unknown, unknown, unknow
 
 const jwks = JwksBridge.open(NodeJwks.layer(registryOptions))
 
+/** Hands its errors on by itself: Express 4 does not look at promises, and one that is rejected ends the process. */
 const authenticate: TenantHandler = async (request, response, next) => {
-  const token = bearerOf(request.headers.authorization)
-  if (token === undefined) throw new BearerMissing()
-  // The key is that of the provider that vouches for the token's issuer; the rest is up to these options.
-  const { payload } = await jwtVerify(token, jwks.keyFor(request.params.tenant), {
-    audience: "orders",
-    requiredClaims: ["sub", "exp"],
-  })
-  response.locals.identity = payload
+  try {
+    const token = bearerOf(request.headers.authorization)
+    if (token === undefined) throw new BearerMissing()
+    // The key is that of the provider that vouches for the token's issuer; the rest is up to these options.
+    const { payload } = await jwtVerify(token, jwks.keyFor(request.params.tenant), {
+      audience: "orders",
+      requiredClaims: ["sub", "exp"],
+    })
+    response.locals.identity = payload
+  } catch (error) {
+    next(error)
+    return
+  }
   next()
 }
 
@@ -37,8 +43,8 @@ const me: TenantHandler = ({ params }, response) => {
   response.json({ tenant: params.tenant, subject: response.locals.identity.sub })
 }
 
-const answerChallenges: ErrorRequestHandler = (error, _request, response, next) => {
-  const challenge = challengeFor(error, { realm: "orders" })
+const answerChallenges: ErrorRequestHandler = (error, { headers: { authorization } }, response, next) => {
+  const challenge = challengeFor(error, { realm: "orders", authorization })
   if (challenge === undefined || response.headersSent) next(error)
   else response.status(challenge.status).set(challenge.headers).end()
 }

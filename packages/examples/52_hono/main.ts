@@ -28,7 +28,7 @@ const authenticated = createMiddleware<{ Variables: { identity: VerifiedJwt } }>
 const app = new Hono()
 
 app.onError((error, c) => {
-  const challenge = challengeFor(error, { realm: "orders" })
+  const challenge = challengeFor(error, { realm: "orders", authorization: c.req.header("authorization") })
   if (challenge === undefined) throw error // no matter of tokens
   return c.body(null, challenge.status, challenge.headers)
 })

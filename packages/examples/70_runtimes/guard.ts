@@ -17,8 +17,10 @@ const verify = (authorization: string | null, tenant: string): Effect.Effect<Ver
 }
 
 /** The answer to a request: its subject's name, or why not. */
-export const answer = (request: Request, tenant: string): Effect.Effect<Response, never, JwtVerifier> =>
-  Effect.match(verify(request.headers.get("authorization"), tenant), {
+export const answer = ({ headers }: Request, tenant: string): Effect.Effect<Response, never, JwtVerifier> => {
+  const authorization = headers.get("authorization")
+  return Effect.match(verify(authorization, tenant), {
     onSuccess: ({ claims: { sub = "" } }) => new Response(`welcome, ${sub}`),
-    onFailure: (error) => new Response("not let in", challengeFor(error)),
+    onFailure: (error) => new Response("not let in", challengeFor(error, { authorization })),
   })
+}

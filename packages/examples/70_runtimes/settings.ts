@@ -9,6 +9,12 @@ export interface Environment {
   readonly JWKS_OPTIONS?: string
 }
 
+/** What a Worker is given with each request, as far as it is used here. */
+export interface ExecutionContext {
+  /** Has the platform wait for what goes on after the response. */
+  readonly waitUntil: (promise: Promise<unknown>) => void
+}
+
 /** The options that were given. */
 export const optionsOf = ({ JWKS_OPTIONS = "{}" }: Environment): JwksRegistryOptions =>
   JSON.parse(JWKS_OPTIONS) as JwksRegistryOptions

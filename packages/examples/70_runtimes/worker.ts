@@ -8,17 +8,13 @@ import * as FetchHttpClient from "effect/http/FetchHttpClient"
 import * as Layer from "effect/Layer"
 import * as ManagedRuntime from "effect/ManagedRuntime"
 import { answer } from "./guard.ts"
-import { type Environment, optionsOf, tenantIn } from "./settings.ts"
+import { type Environment, type ExecutionContext, optionsOf, tenantIn } from "./settings.ts"
 import { snapshots } from "./snapshots.ts"
 import { type KVNamespace, layerKv, layerMap } from "./stores.ts"
 
 /** The Worker's bindings. */
 export interface Bindings extends Environment {
   readonly SNAPSHOTS?: KVNamespace
-}
-
-interface ExecutionContext {
-  readonly waitUntil: (promise: Promise<unknown>) => void
 }
 
 const memory = JwksMemory.make()

@@ -3,7 +3,14 @@
  * no other, and whoever changes anything about it is told why it is refused.
  */
 import { JwksRegistry } from "@effect-jwks/core"
-import { type JwtInvalidReason, JwtVerifier, JwtVerifierLive, type VerifyError } from "@effect-jwks/jwt"
+import {
+  type JwtInvalidReason,
+  JwtVerifier,
+  JwtVerifierLive,
+  type VerifyError,
+  type VerifyOptions,
+  type VerifyOptionsWithClaims,
+} from "@effect-jwks/jwt"
 import { TestRegistry } from "@effect-jwks/testing"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
@@ -52,7 +59,7 @@ const idOptions = { audience: clientId, profile: "id_token" } as const
 const refusalOf = (
   tenant: string,
   token: string,
-  options: Parameters<typeof JwtVerifier.verify>[2],
+  options: VerifyOptions | VerifyOptionsWithClaims<typeof AccessClaims>,
 ): Promise<VerifyError> => runtime.runPromise(Effect.flip(JwtVerifier.verify(tenant, token, options)))
 
 const reasonOf = async (tenant: string, token: string): Promise<JwtInvalidReason> => {

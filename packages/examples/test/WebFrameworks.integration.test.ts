@@ -70,8 +70,6 @@ const garbage = async (idp: ListeningProvider, stranger: ListeningProvider): Pro
   const seconds = Math.floor(Date.now() / 1_000)
   const tokens: ReadonlyArray<readonly [string, string]> = [
     ["text", "garbage"],
-    ["empty", ""],
-    ["two", `${valid} ${valid}`],
     ["expired", await run(idp.token({ ...claims, exp: seconds - 60 }))],
     ["not yet valid", await run(idp.token({ ...claims, nbf: seconds + 3_600 }))],
     ["tampered", tampered(valid)],
@@ -88,6 +86,8 @@ const garbage = async (idp: ListeningProvider, stranger: ListeningProvider): Pro
   return [
     { name: "no header", tenant: "acme", expected: "challenge" },
     { name: "another scheme", tenant: "acme", authorization: "Basic YWRhOmxvdmVsYWNl", expected: "challenge" },
+    bearer("acme", "empty", "", "malformed"),
+    bearer("acme", "two", `${valid} ${valid}`, "malformed"),
     ...tokens.map(([name, token]) => bearer("acme", name, token, "invalid")),
     bearer("nobody", "of nobody's tenant", valid, "invalid"),
   ]
@@ -99,7 +99,7 @@ describe("A protected route", () => {
     ["Express", "51_express", byPath],
     ["Hono", "52_hono", byHost],
   ] as const)(
-    "of %s answers 200, 401 and 503 as it should, while its providers rotate, fail, hang, refuse and come back",
+    "of %s answers 200, 400, 401 and 503 as it should, while its providers rotate, fail, hang, refuse and come back",
     { timeout: 60_000 },
     async ([, folder, routeOf], { expect, onTestFinished }) => {
       const [acme, globex] = [await startProvider(onTestFinished), await startProvider(onTestFinished)]

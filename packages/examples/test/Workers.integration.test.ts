@@ -10,11 +10,13 @@ import { KvNamespace } from "./support/KvNamespace.ts"
 import { bundleWorker, type Served, startWorkerd, type WorkerOptions } from "./support/Runtimes.ts"
 import { crowd, knock, makeScene, running, type SceneOptions, tally } from "./support/Visitors.ts"
 
-const scene = Effect.fnUntraced(function* (how?: SceneOptions) {
+const scene = Effect.fnUntraced(function* (how?: SceneOptions, first?: WorkerOptions) {
   const made = yield* makeScene(how)
   const open = (worker?: WorkerOptions) => running(() => startWorkerd(made.given, worker))
-  return { ...made, open, door: yield* open() }
+  return { ...made, open, door: yield* open(first) }
 })
+
+const entries = ["worker.ts", "bridge_worker.ts"] as const
 
 const many = <A>(count: number, item: A): ReadonlyArray<A> => Array.from({ length: count }, () => item)
 
@@ -29,14 +31,14 @@ const fork = <A, E>(effect: Effect.Effect<A, E>) => Effect.forkScoped(effect, { 
 
 describe("the bundle of a Worker", () => {
   it("imports nothing, least of all from Node", async () => {
-    expect((await bundleWorker()).imports).toEqual([])
+    for (const entry of entries) expect((await bundleWorker({ entry })).imports).toEqual([])
   })
 })
 
 describe("requests to one isolate", () => {
-  it("have one of them fetch: the others neither ask nor wait for its I/O", () =>
+  it.each(entries)("have one of them fetch: the others neither ask nor wait for its I/O (%s)", (entry) =>
     Effect.gen(function* () {
-      const { door, idp, token } = yield* scene()
+      const { door, idp, token } = yield* scene({}, { entry })
       yield* idp.faults.hold
       const asked = yield* fork(crowd(door, many(50, yield* token())))
       yield* idp.faults.awaitHeld(1)
@@ -44,7 +46,8 @@ describe("requests to one isolate", () => {
       expect(tally(yield* Fiber.join(asked))).toEqual({ 200: 50 })
       expect(idp.requests).toBe(1)
       expect(complaints(door)).toEqual([])
-    }).pipe(Effect.scoped, Effect.runPromise))
+    }).pipe(Effect.scoped, Effect.runPromise),
+  )
 
   it("are all answered while the provider hangs", () =>
     Effect.gen(function* () {

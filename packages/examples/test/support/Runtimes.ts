@@ -88,7 +88,11 @@ export interface WorkerOptions {
   readonly kvPort?: number
   /** It does not have the platform wait for what goes on after the response. */
   readonly isForgetful?: boolean
+  /** Which Worker of the example it is. Default: the one with Effect. */
+  readonly entry?: WorkerEntry
 }
+
+type WorkerEntry = "worker.ts" | "bridge_worker.ts"
 
 /** A program, and what it imports from outside. */
 export interface Bundle {
@@ -96,10 +100,10 @@ export interface Bundle {
   readonly imports: ReadonlyArray<string>
 }
 
-/** `worker.ts` as a bundle. */
-export const bundleWorker = async (snapshots: Readonly<Record<string, string>> = {}): Promise<Bundle> => {
+/** A Worker as a bundle. */
+export const bundleWorker = async ({ entry = "worker.ts", snapshots = {} }: WorkerOptions = {}): Promise<Bundle> => {
   const { metafile, outputFiles } = await build({
-    entryPoints: [sourceOf("worker.ts")],
+    entryPoints: [sourceOf(entry)],
     bundle: true,
     write: false,
     outdir: tmpdir(),
@@ -127,11 +131,9 @@ export const bundleWorker = async (snapshots: Readonly<Record<string, string>> =
   }
 }
 
-/** `worker.ts` on workerd, without a compatibility flag. */
-export const startWorkerd = async (
-  options: JwksRegistryOptions,
-  { isForgetful = false, kvPort, snapshots }: WorkerOptions = {},
-): Promise<Served> => {
+/** A Worker on workerd, without a compatibility flag. */
+export const startWorkerd = async (options: JwksRegistryOptions, how: WorkerOptions = {}): Promise<Served> => {
+  const { isForgetful = false, kvPort } = how
   const directory = await mkdtemp(path.join(tmpdir(), "workerd-"))
   const bindings = [
     `(name = "JWKS_OPTIONS", text = ${JSON.stringify(JSON.stringify(options))})`,
@@ -152,8 +154,8 @@ const config :Workerd.Config = (
   sockets = [(name = "http", address = "127.0.0.1:0", http = (), service = "main")],
 );
 `
-  const { text } = await bundleWorker(snapshots)
-  const waiting = /ctx\.waitUntil\(\w+\.dispose\(\)\);/
+  const { text } = await bundleWorker(how)
+  const waiting = /ctx\.waitUntil\(\w+\.(?:dispose|close)\(\)\);/
   if (!waiting.test(text)) throw new Error("the Worker waits for its end in other words")
   await writeFile(path.join(directory, "worker.js"), isForgetful ? text.replace(waiting, "") : text)
   await writeFile(path.join(directory, "config.capnp"), config)

@@ -11,8 +11,8 @@ export interface Kind {
   readonly expected: Answer | ReadonlyArray<Answer>
 }
 
-/** `challenge`: 401 for who sent no token; `invalid`: 401 for a wrong one; `outage`: 503. */
-export type Answer = "ok" | "challenge" | "invalid" | "outage"
+/** `malformed`: 400; `challenge`: 401 for who sent no token; `invalid`: 401 for a wrong one; `outage`: 503. */
+export type Answer = "ok" | "malformed" | "challenge" | "invalid" | "outage"
 
 /** Where a tenant's route is. */
 export type RouteOf = (tenant: string) => { readonly path: string; readonly host: string }
@@ -30,6 +30,12 @@ const answerOf = (tenant: string, status: number, body: string, headers: Headers
   switch (status) {
     case 200:
       return is("ok", body === JSON.stringify({ tenant, subject: `ada@${tenant}` }) && challenge === "")
+    case 400:
+      return is(
+        "malformed",
+        /^Bearer realm="orders", error="invalid_request", error_description="[A-Za-z ]+"$/.test(challenge) &&
+          body === "",
+      )
     case 401:
       return challenge === 'Bearer realm="orders"'
         ? is("challenge", body === "")
