@@ -4,7 +4,9 @@
  *
  *     node .ci/check_faults.ts [--seconds N] [name...]
  *
- * With `--seconds` none is begun after so long, and the order is drawn anew each time, so that runs together see all of them.
+ * First of all, every fault's lines and tests have to be there still. With `--seconds` none is begun after so long, and the order
+ * is drawn anew each time, so that runs together see all of them. The tests themselves have to be green then: nobody looks
+ * whether they are.
  *
  * A fault reads
  *
@@ -19,9 +21,9 @@
  */
 import { spawn } from "node:child_process"
 import { once } from "node:events"
-import { cpSync, globSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs"
+import { cpSync, existsSync, globSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs"
 import { availableParallelism, tmpdir } from "node:os"
-import { join } from "node:path"
+import { join, relative } from "node:path"
 import { parseArgs } from "node:util"
 
 interface Replacement {
@@ -110,13 +112,56 @@ const copyWorkspace = (): string => {
   return copy
 }
 
+/** Fails for a fault whose lines have become others, whether or not it is drawn. */
+const checkPlaces = ({ name, replacements }: SeededFault): void => {
+  for (const { file, from } of replacements) {
+    if (readFileSync(file, "utf8").split(from).length !== 2) {
+      throw new Error(`${name}: ${file} does not hold exactly once:\n${from}`)
+    }
+  }
+}
+
+/** Fails for a fault whose tests have got another name, whether or not it is drawn: none would run, and none turn red. */
+const checkNames = async (faults: ReadonlyArray<SeededFault>): Promise<void> => {
+  const names = await namesOfTests(Array.from(new Set(faults.map(({ testFile }) => testFile))))
+  for (const { name, testFile, testName = "" } of faults) {
+    if (!names.some((test) => test.file === testFile && test.fullName.includes(testName))) {
+      throw new Error(`${name}: ${testFile} has no test of the name: ${testName}`)
+    }
+  }
+}
+
+/** What the files' tests are called once they are collected: many of them are made in loops. */
+const namesOfTests = async (
+  files: ReadonlyArray<string>,
+): Promise<ReadonlyArray<{ readonly file: string; readonly fullName: string }>> => {
+  const folder = mkdtempSync(join(tmpdir(), "names-of-tests-"))
+  try {
+    const list = join(folder, "list.json")
+    const options = ["list", "--config=vitest.workspace.ts", "--staticParse=false", `--json=${list}`]
+    const vitest = spawn(process.execPath, ["node_modules/vitest/vitest.mjs", ...options, ...files], {
+      timeout: 120_000,
+      stdio: ["ignore", "ignore", "inherit"],
+    })
+    await once(vitest, "close")
+    if (!existsSync(list)) throw new Error("the tests could not be listed")
+    const listed = JSON.parse(readFileSync(list, "utf8")) as ReadonlyArray<Readonly<Record<"name" | "file", string>>>
+    return listed.map(({ file, name }) => ({
+      file: relative(process.cwd(), file),
+      // As a pattern for names is held against them.
+      fullName: name.replaceAll(" > ", " "),
+    }))
+  } finally {
+    rmSync(folder, { recursive: true, force: true })
+  }
+}
+
 /** Puts a fault into the copy; the result takes it out again. */
 const seed = (copy: string, fault: SeededFault): (() => void) => {
   const before = new Map<string, string>()
   for (const { file, from, to } of fault.replacements) {
     const path = join(copy, file)
     const source = readFileSync(path, "utf8")
-    if (source.split(from).length !== 2) throw new Error(`${fault.name}: ${file} does not hold exactly once:\n${from}`)
     if (!before.has(path)) before.set(path, source)
     writeFileSync(
       path,
@@ -128,7 +173,12 @@ const seed = (copy: string, fault: SeededFault): (() => void) => {
   }
 }
 
-const runTests = async (copy: string, files: ReadonlyArray<string>, testName: string | undefined): Promise<Outcome> => {
+const runTests = async (
+  copy: string,
+  files: ReadonlyArray<string>,
+  testName: string | undefined,
+  timeout = 120_000,
+): Promise<Outcome> => {
   const report = join(copy, "report.json")
   rmSync(report, { force: true })
   const vitest = spawn(
@@ -141,9 +191,11 @@ const runTests = async (copy: string, files: ReadonlyArray<string>, testName: st
       ...(testName === undefined ? [] : [`--testNamePattern=${testName.replace(/[.*+?^${}()|[\]\\]/g, "\\$&")}`]),
       ...files,
     ],
-    { cwd: copy, env: { ...process.env, TEST_REPORT: report }, timeout: 120_000, stdio: "ignore" },
+    { cwd: copy, env: { ...process.env, TEST_REPORT: report }, timeout, stdio: "ignore" },
   )
   await once(vitest, "close")
+  // Stopped: the fault keeps them from ending, or the machine is too slow.
+  if (!existsSync(report)) return { failed: 0, passed: 0, broken: 1, firstFailed: undefined }
   const { numFailedTests, numPassedTests, testResults } = JSON.parse(readFileSync(report, "utf8")) as Report
   const tests = testResults.flatMap(({ assertionResults }) => assertionResults)
   return {
@@ -158,8 +210,8 @@ const { positionals: wanted, values } = parseArgs({
   allowPositionals: true,
   options: { seconds: { type: "string", default: "Infinity" } },
 })
-const endsAt = performance.now() + Number(values.seconds) * 1_000
-const isTimed = Number.isFinite(endsAt)
+const seconds = Number(values.seconds)
+const isTimed = Number.isFinite(seconds)
 const faults = globSync("packages/*/test/**/seeded_faults.txt")
   .toSorted()
   .flatMap(readFaults)
@@ -168,18 +220,25 @@ const faults = globSync("packages/*/test/**/seeded_faults.txt")
   .toSorted((a, b) => a.place - b.place)
   .map(({ fault }) => fault)
 
+faults.forEach(checkPlaces)
+await checkNames(faults)
+
 /** Each works on a copy of its own; on loopback and in memory they do not meet. */
 const copies = Array.from({ length: Math.min(2, availableParallelism()) }, copyWorkspace)
-let missed = 0
+const missed: Array<string> = []
 let tried = 0
 try {
-  const [copy = ""] = copies
-  const files = Array.from(new Set(faults.map(({ testFile }) => testFile)))
-  const clean = await runTests(copy, files, undefined)
-  if (clean.failed + clean.broken > 0 || clean.passed === 0) {
-    throw new Error(`without a fault ${clean.failed + clean.broken} tests or files fail: ${clean.firstFailed}`)
+  // A draw is for after the tests, which have shown that nothing is red without a fault.
+  if (!isTimed) {
+    const [copy = ""] = copies
+    const files = Array.from(new Set(faults.map(({ testFile }) => testFile)))
+    const clean = await runTests(copy, files, undefined, 600_000)
+    if (clean.failed + clean.broken > 0 || clean.passed === 0) {
+      throw new Error(`without a fault ${clean.failed + clean.broken} tests or files fail: ${clean.firstFailed}`)
+    }
   }
   const waiting = [...faults]
+  const endsAt = performance.now() + seconds * 1_000
   const work = async (copy: string): Promise<void> => {
     for (let fault = waiting.shift(); fault !== undefined; fault = waiting.shift()) {
       if (performance.now() > endsAt) return
@@ -188,17 +247,21 @@ try {
       const outcome = await runTests(copy, [fault.testFile], fault.testName)
       takeOut()
       const seen = outcome.failed > 0 && outcome.broken === 0
-      if (!seen) missed += 1
+      if (!seen) missed.push(fault.name)
       console.log(`${seen ? "red " : "MISSED"} ${fault.name}: ${fault.words}`)
       console.log(seen ? `       ${outcome.firstFailed}` : `       ${fault.testFile}: ${JSON.stringify(outcome)}`)
     }
   }
-  await Promise.all(copies.map(work))
+  // Both, since the copies are removed next.
+  const ended = await Promise.allSettled(copies.map(work))
+  for (const worker of ended) if (worker.status === "rejected") throw worker.reason
 } finally {
   for (const copy of copies) rmSync(copy, { recursive: true, force: true })
 }
 const untried = faults.length - tried
 console.log(
-  `faults: ${tried - missed} of ${tried} seen${untried === 0 ? "" : `, ${untried} not tried for want of time`}`,
+  `faults: ${tried - missed.length} of ${tried} seen${untried === 0 ? "" : `, ${untried} not tried for want of time`}`,
 )
-process.exitCode = missed === 0 && tried > 0 ? 0 : 1
+// Once more at the end, which is what a log is cut to.
+if (missed.length > 0) console.log(`missed: ${missed.join(", ")}`)
+process.exitCode = missed.length === 0 && tried > 0 ? 0 : 1
