@@ -23,7 +23,7 @@ import { spawn } from "node:child_process"
 import { once } from "node:events"
 import { cpSync, existsSync, globSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs"
 import { availableParallelism, tmpdir } from "node:os"
-import { join, relative } from "node:path"
+import { join } from "node:path"
 import { parseArgs } from "node:util"
 
 interface Replacement {
@@ -122,38 +122,29 @@ const checkPlaces = ({ name, replacements }: SeededFault): void => {
 }
 
 /** Fails for a fault whose tests have got another name, whether or not it is drawn: none would run, and none turn red. */
-const checkNames = async (faults: ReadonlyArray<SeededFault>): Promise<void> => {
-  const names = await namesOfTests(Array.from(new Set(faults.map(({ testFile }) => testFile))))
+const checkNames = async (copy: string, faults: ReadonlyArray<SeededFault>): Promise<void> => {
+  const names = await namesOfTests(copy, testFilesOf(faults))
   for (const { name, testFile, testName = "" } of faults) {
-    if (!names.some((test) => test.file === testFile && test.fullName.includes(testName))) {
+    if (!names.some((test) => test.file.endsWith(`/${testFile}`) && test.fullName.includes(testName))) {
       throw new Error(`${name}: ${testFile} has no test of the name: ${testName}`)
     }
   }
 }
 
+const testFilesOf = (faults: ReadonlyArray<SeededFault>): ReadonlyArray<string> =>
+  Array.from(new Set(faults.map(({ testFile }) => testFile)))
+
 /** What the files' tests are called once they are collected: many of them are made in loops. */
 const namesOfTests = async (
+  copy: string,
   files: ReadonlyArray<string>,
 ): Promise<ReadonlyArray<{ readonly file: string; readonly fullName: string }>> => {
-  const folder = mkdtempSync(join(tmpdir(), "names-of-tests-"))
-  try {
-    const list = join(folder, "list.json")
-    const options = ["list", "--config=vitest.workspace.ts", "--staticParse=false", `--json=${list}`]
-    const vitest = spawn(process.execPath, ["node_modules/vitest/vitest.mjs", ...options, ...files], {
-      timeout: 120_000,
-      stdio: ["ignore", "ignore", "inherit"],
-    })
-    await once(vitest, "close")
-    if (!existsSync(list)) throw new Error("the tests could not be listed")
-    const listed = JSON.parse(readFileSync(list, "utf8")) as ReadonlyArray<Readonly<Record<"name" | "file", string>>>
-    return listed.map(({ file, name }) => ({
-      file: relative(process.cwd(), file),
-      // As a pattern for names is held against them.
-      fullName: name.replaceAll(" > ", " "),
-    }))
-  } finally {
-    rmSync(folder, { recursive: true, force: true })
-  }
+  const list = join(copy, "list.json")
+  await runVitest(copy, ["list", "--staticParse=false", `--json=${list}`, ...files], { timeout: 120_000 })
+  if (!existsSync(list)) throw new Error("the tests could not be listed")
+  const listed = JSON.parse(readFileSync(list, "utf8")) as ReadonlyArray<Readonly<Record<"name" | "file", string>>>
+  // As a pattern for names is held against them.
+  return listed.map(({ file, name }) => ({ file, fullName: name.replaceAll(" > ", " ") }))
 }
 
 /** Puts a fault into the copy; the result takes it out again. */
@@ -173,6 +164,20 @@ const seed = (copy: string, fault: SeededFault): (() => void) => {
   }
 }
 
+/** Ends when vitest has, or was stopped. */
+const runVitest = async (
+  copy: string,
+  [command, ...words]: readonly [command: "list" | "run", ...ReadonlyArray<string>],
+  { report, timeout }: { readonly report?: string; readonly timeout: number },
+): Promise<void> => {
+  const vitest = spawn(
+    process.execPath,
+    ["node_modules/vitest/vitest.mjs", command, "--config=vitest.workspace.ts", ...words],
+    { cwd: copy, env: { ...process.env, TEST_REPORT: report }, timeout, stdio: "ignore" },
+  )
+  await once(vitest, "close")
+}
+
 const runTests = async (
   copy: string,
   files: ReadonlyArray<string>,
@@ -181,19 +186,16 @@ const runTests = async (
 ): Promise<Outcome> => {
   const report = join(copy, "report.json")
   rmSync(report, { force: true })
-  const vitest = spawn(
-    process.execPath,
+  await runVitest(
+    copy,
     [
-      "node_modules/vitest/vitest.mjs",
       "run",
-      "--config=vitest.workspace.ts",
       ...Array.from(new Set(files.map((file) => `--project=${file.split("/")[1]}`))),
       ...(testName === undefined ? [] : [`--testNamePattern=${testName.replace(/[.*+?^${}()|[\]\\]/g, "\\$&")}`]),
       ...files,
     ],
-    { cwd: copy, env: { ...process.env, TEST_REPORT: report }, timeout, stdio: "ignore" },
+    { report, timeout },
   )
-  await once(vitest, "close")
   // Stopped: the fault keeps them from ending, or the machine is too slow.
   if (!existsSync(report)) return { failed: 0, passed: 0, broken: 1, firstFailed: undefined }
   const { numFailedTests, numPassedTests, testResults } = JSON.parse(readFileSync(report, "utf8")) as Report
@@ -221,18 +223,17 @@ const faults = globSync("packages/*/test/**/seeded_faults.txt")
   .map(({ fault }) => fault)
 
 faults.forEach(checkPlaces)
-await checkNames(faults)
 
 /** Each works on a copy of its own; on loopback and in memory they do not meet. */
 const copies = Array.from({ length: Math.min(2, availableParallelism()) }, copyWorkspace)
 const missed: Array<string> = []
 let tried = 0
 try {
+  const [copy = ""] = copies
+  await checkNames(copy, faults)
   // A draw is for after the tests, which have shown that nothing is red without a fault.
   if (!isTimed) {
-    const [copy = ""] = copies
-    const files = Array.from(new Set(faults.map(({ testFile }) => testFile)))
-    const clean = await runTests(copy, files, undefined, 600_000)
+    const clean = await runTests(copy, testFilesOf(faults), undefined, 600_000)
     if (clean.failed + clean.broken > 0 || clean.passed === 0) {
       throw new Error(`without a fault ${clean.failed + clean.broken} tests or files fail: ${clean.firstFailed}`)
     }
